@@ -1,0 +1,5 @@
+//! Configuration: root's files, read once, validated, and then just values.
+
+mod settings;
+
+pub use settings::*;

@@ -1,0 +1,258 @@
+//! One application's settings: validated, ready to use. A function that holds them never validates again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::names::{App, UnitName};
+
+/// Everything `/etc/tsh-agent/apps/<app>.toml` says, with defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The application; the file's name.
+    pub app: App,
+    /// Where the code comes from.
+    pub source: Source,
+    /// How a release is built.
+    pub build: Build,
+    /// What runs it.
+    pub service: Service,
+    /// Its database, if a deployment has to care for one.
+    pub database: Option<Database>,
+    /// How to tell that it is healthy.
+    pub probe: ProbePlan,
+    /// How many releases are kept beside the live one.
+    pub keep_releases: usize,
+}
+
+/// Where the code comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// `https://…`, `ssh://…`, `user@host:path` or `file:///…`.
+    pub url: String,
+    /// The branch that is deployed when none is named.
+    pub branch: String,
+    /// The private key for SSH, root's file; it reaches the step as a credential.
+    pub key: Option<PathBuf>,
+    /// Host keys that are accepted, root's file in the format of `known_hosts`.
+    pub known_hosts: PathBuf,
+    /// Time for the whole fetch.
+    pub timeout: Duration,
+}
+
+/// How a release is built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    /// Folder below the release in which all commands run; "" is the release itself.
+    pub workdir: PathBuf,
+    /// Where the virtual environment is made, below the release.
+    pub venv: PathBuf,
+    /// The interpreter: a name on PATH, or a path.
+    pub python: String,
+    /// What is installed.
+    pub lock: Lock,
+    /// Further requirements, pinned by the server's owner, as pip takes them.
+    pub extra: Vec<String>,
+    /// Whether the project itself is installed.
+    pub project: Project,
+    /// Refuse what would have to be compiled.
+    pub wheels_only: bool,
+    /// Environment of the build, without secrets.
+    pub environment: BTreeMap<String, String>,
+    /// Commands after the installation, in order, in `workdir`, with the environment's `bin` first on PATH.
+    pub commands: Vec<Vec<String>>,
+    /// Folders below `shared/` that are linked into each release: path in the release → folder below shared.
+    pub shared: BTreeMap<PathBuf, String>,
+    /// Time for the whole build.
+    pub timeout: Duration,
+}
+
+/// What is installed into the environment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lock {
+    /// Whatever is there: `uv.lock`, else `requirements.txt`, else nothing.
+    Auto,
+    /// `uv.lock`.
+    Uv,
+    /// A requirements file, relative to the working directory; hashes are enforced where it has any.
+    Requirements(PathBuf),
+    /// A command that installs by itself, run with the environment's `bin` first on PATH.
+    Command(Vec<String>),
+    /// No environment at all.
+    None,
+}
+
+/// Whether the project itself is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Project {
+    /// Only its dependencies.
+    No,
+    /// As a package, without looking at dependencies again.
+    Package,
+    /// As a package that points at the release.
+    Editable,
+}
+
+/// What runs the application.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// The unix user it runs as.
+    pub user: String,
+    /// Its units, in the order in which they are started; stopped in the reverse order.
+    pub units: Vec<Unit>,
+    /// Folders below `/srv/<app>/shared` that belong to it, for example `uploads` and `logs`.
+    pub state: Vec<String>,
+    /// Time for all units to stop.
+    pub stop_timeout: Duration,
+}
+
+/// One unit of the application.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// Its name.
+    pub name: UnitName,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// What a unit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests: started first, probed before the commit point.
+    Web,
+    /// Works in the background: started only when the release is open.
+    Worker,
+    /// Starts something by the clock; started last.
+    Timer,
+}
+
+/// The application's database in PostgreSQL on this server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// The role the application connects with, which owns it.
+    pub owner: String,
+    /// The lane for pending migrations.
+    pub lane: MigrationLane,
+    /// How to find and run migrations.
+    pub migrations: Migrations,
+    /// Time for all migrations.
+    pub timeout: Duration,
+    /// Whether a backup is made before pending migrations.
+    pub backup: bool,
+    /// Days a quarantined database is kept.
+    pub quarantine_days: u32,
+}
+
+/// The lane for pending migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MigrationLane {
+    /// Door, fence and twin.
+    Fenced,
+    /// Stop, back up, migrate, start: weaker.
+    Stop,
+}
+
+/// How to find and run migrations.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Migrations {
+    /// Alembic, with this file relative to the working directory.
+    Alembic {
+        /// `alembic.ini`.
+        ini: PathBuf,
+        /// The table that holds the revision, perhaps with a schema.
+        table: String,
+        /// Commands before and after Alembic's own, in order: `None` is Alembic's place.
+        before: Vec<Vec<String>>,
+        /// Commands after it.
+        after: Vec<Vec<String>>,
+    },
+    /// Django, through this `manage.py`.
+    Django {
+        /// `manage.py`, relative to the working directory.
+        manage: PathBuf,
+        /// Commands before Django's own.
+        before: Vec<Vec<String>>,
+        /// Commands after it.
+        after: Vec<Vec<String>>,
+    },
+    /// Any tool: `pending` exits 0 if nothing is pending, 1 if something is; `run` are the commands in order.
+    Commands {
+        /// Tells whether something is pending; its lines of output name it.
+        pending: Vec<String>,
+        /// The migration.
+        run: Vec<Vec<String>>,
+    },
+}
+
+/// How to tell that a release is healthy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbePlan {
+    /// The probes; all must pass.
+    pub probes: Vec<Probe>,
+    /// Time from the start of the units until the probes must have passed.
+    pub deadline: Duration,
+    /// Time between two rounds.
+    pub interval: Duration,
+    /// Rounds that must pass in a row.
+    pub successes: u32,
+    /// How long the release must stay healthy before it is the good one.
+    pub bake: Duration,
+}
+
+/// One probe.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// An HTTP request to the application itself, not through nginx.
+    Http(Box<Http>),
+    /// A TCP connection.
+    Tcp {
+        /// `host:port`.
+        address: String,
+        /// Time for it.
+        timeout: Duration,
+    },
+    /// A command of root's, run as the application's user in the release's working directory.
+    Command {
+        /// The command.
+        argv: Vec<String>,
+        /// Time for it.
+        timeout: Duration,
+    },
+}
+
+/// An HTTP probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// `http://127.0.0.1:8000/health`.
+    pub url: String,
+    /// The `Host` header, if not the address's own.
+    pub host: Option<String>,
+    /// The status that must come back.
+    pub status: u16,
+    /// Text that the body must contain.
+    pub body: Option<String>,
+    /// JSON pointer → value that must be there.
+    pub json: BTreeMap<String, serde_json::Value>,
+    /// Header → value that must be there.
+    pub headers: BTreeMap<String, String>,
+    /// JSON pointer to the revision the process runs, which must be the intended one.
+    pub revision: Option<String>,
+    /// JSON pointer to the schema revision, which must be what the release wants.
+    pub schema: Option<String>,
+    /// Time for one request.
+    pub timeout: Duration,
+}
+
+impl Settings {
+    /// Units with this role, in order.
+    pub fn units(&self, role: Role) -> impl Iterator<Item = &UnitName> {
+        self.service.units.iter().filter(move |unit| unit.role == role).map(|unit| &unit.name)
+    }
+
+    /// All units, in the order in which they are started.
+    pub fn all_units(&self) -> impl Iterator<Item = &UnitName> {
+        self.service.units.iter().map(|unit| &unit.name)
+    }
+}

@@ -1,0 +1,7 @@
+//! `tsh-agent`: makes a new revision live on one production server, and never leaves the server worse
+//! than it found it.
+
+pub mod config;
+pub mod model;
+pub mod paths;
+pub mod steps;

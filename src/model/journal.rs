@@ -1,0 +1,403 @@
+//! The journal of one deployment: what was intended and what came of it, in order. It is the state;
+//! everything else is derived from it.
+
+use serde::{Deserialize, Serialize};
+
+use super::lane::Lane;
+use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
+use super::outcome::Verdict;
+use super::step::Step;
+
+/// The kernel's id of the current boot.
+pub type Boot = String;
+/// systemd's id of one run of a unit; empty while the unit is inactive.
+pub type Invocation = String;
+
+/// One line of the journal. It is durable before the next thing happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, in milliseconds since 1970 (UTC).
+    pub at: i64,
+    /// The boot in which it was written.
+    pub boot: Boot,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The deployment was accepted.
+    Accepted(Order),
+    /// The step is about to have an effect; `before` is what is needed to redo, undo and observe it.
+    Intent {
+        /// Which step.
+        step: Step,
+        /// The world before it.
+        before: Before,
+    },
+    /// The step did what it is for.
+    Done {
+        /// Which step.
+        step: Step,
+        /// What came out of it.
+        out: Output,
+    },
+    /// The step failed. What it did so far is undone like everything before it.
+    Failed {
+        /// Which step.
+        step: Step,
+        /// Why.
+        cause: Cause,
+    },
+    /// The step's effect was looked for after a crash, and has not happened.
+    Void {
+        /// Which step.
+        step: Step,
+    },
+    /// The core came up and found the deployment open.
+    Resumed,
+    /// Somebody asked to abort.
+    AbortAsked {
+        /// Who, as a person reads it.
+        by: String,
+    },
+    /// It is settled.
+    Ended {
+        /// How.
+        verdict: Verdict,
+        /// One sentence where there is more to say.
+        note: Option<String>,
+    },
+}
+
+/// What was ordered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What to make live.
+    pub goal: Goal,
+    /// The release that was live when the order was accepted.
+    pub from: Option<ReleaseId>,
+    /// Its revision.
+    pub from_revision: Option<Sha>,
+    /// Who asked, as a person reads it.
+    pub by: String,
+    /// Deploy even what is live already.
+    pub force: bool,
+}
+
+/// What to make live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// A revision of the repository; the configured branch if none is named.
+    Revision(Option<super::names::Wanted>),
+    /// A release that is kept on this server.
+    Release(ReleaseId),
+}
+
+/// The world before a step: what recovery compares with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing to remember.
+    Nothing,
+    /// The step unit's last run; only another one counts.
+    Unit(Invocation),
+    /// What each unit of the application was doing.
+    Units(Vec<UnitWas>),
+    /// Where the link pointed.
+    Link(Option<ReleaseId>),
+    /// The database's access list, as `datacl::text`; `None` is PostgreSQL's default.
+    Access(Option<String>),
+    /// The name of the database that is made or moved.
+    Database(String),
+}
+
+/// One unit of the application at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitWas {
+    /// Its name.
+    pub name: UnitName,
+    /// Whether it was up.
+    pub up: bool,
+    /// Its run.
+    pub invocation: Invocation,
+    /// How often systemd restarted it by itself in this run.
+    pub restarts: u32,
+}
+
+/// What came out of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// Nothing to tell.
+    Nothing,
+    /// Fetched.
+    Fetched(Fetched),
+    /// Built; a sentence about it, for example "46 packages with uv, from cache".
+    Built {
+        /// The sentence.
+        how: String,
+    },
+    /// Sealed.
+    Sealed {
+        /// Files and links in the release.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+    },
+    /// Inspected.
+    Inspected(Inspected),
+    /// Backed up.
+    BackedUp {
+        /// The name of the backup's folder.
+        name: String,
+        /// Size on disk in bytes.
+        bytes: u64,
+        /// SHA-256 of the file, in hexadecimal.
+        sha256: String,
+    },
+    /// The units are up, with these runs.
+    Up(Vec<UnitWas>),
+    /// Sessions that were ended at the fence, as "role at address".
+    Fenced {
+        /// The sessions.
+        ended: Vec<String>,
+    },
+    /// The twin was made.
+    Twinned {
+        /// Its name.
+        database: String,
+    },
+    /// The schema is at these revisions now.
+    Migrated {
+        /// Revisions.
+        heads: Vec<SchemaRevision>,
+    },
+    /// The probes passed; a sentence about it.
+    Probed {
+        /// The sentence.
+        how: String,
+    },
+    /// What was decided about the database.
+    Restored(Restored),
+    /// What was deleted.
+    Pruned {
+        /// Releases.
+        releases: Vec<ReleaseId>,
+    },
+}
+
+/// One commit, resolved for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The commit; from here on nothing else is used.
+    pub revision: Sha,
+    /// Its first line.
+    pub subject: String,
+    /// Its author's name.
+    pub author: String,
+}
+
+/// What the inspection found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspected {
+    /// The lane.
+    pub lane: Lane,
+    /// Revisions the database is at.
+    pub current: Vec<SchemaRevision>,
+    /// Revisions the release wants.
+    pub target: Vec<SchemaRevision>,
+    /// Pending migrations, oldest first.
+    pub pending: Vec<Pending>,
+    /// Fingerprint of the schema before anything happened; `None` without a database.
+    pub fingerprint: Option<String>,
+}
+
+/// A migration that has not run yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its revision.
+    pub revision: SchemaRevision,
+    /// Its title.
+    pub title: String,
+    /// Whether it may leave half of its work behind when it fails.
+    pub nontransactional: bool,
+}
+
+/// What a rollback did about the database, by the cases of the design.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restored {
+    /// Case 0: the schema is as it was, so only code moves back.
+    Unchanged,
+    /// Case 2: the twin was swapped back, the failed database is kept aside under this name.
+    SwappedBack {
+        /// The quarantine.
+        quarantine: String,
+    },
+}
+
+/// Why a step failed: for people first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// One sentence: what is wrong, and where.
+    pub what: String,
+    /// What to do about it, if that is known.
+    pub hint: Option<String>,
+    /// The last lines of the output that show it.
+    pub tail: Vec<String>,
+    /// The unit and the run in which it happened, for the journal.
+    pub unit: Option<(String, Invocation)>,
+}
+
+impl Cause {
+    /// A cause of one sentence.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: None, tail: Vec::new(), unit: None }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The entries of one deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Journal(pub Vec<Entry>);
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress<'a> {
+    /// Never begun, or begun in vain.
+    NotYet,
+    /// Intended, and nothing is known since.
+    Open(&'a Before),
+    /// Did it.
+    Done(&'a Output),
+    /// Did not.
+    Failed(&'a Cause),
+}
+
+impl Journal {
+    /// What was ordered; a journal without an order is empty.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        self.0.iter().find_map(|entry| match &entry.fact {
+            Fact::Accepted(order) => Some(order),
+            _ => None,
+        })
+    }
+
+    /// How far `step` is, by its last entry.
+    #[must_use]
+    pub fn progress(&self, step: Step) -> Progress<'_> {
+        for entry in self.0.iter().rev() {
+            match &entry.fact {
+                Fact::Done { step: s, out } if *s == step => return Progress::Done(out),
+                Fact::Failed { step: s, cause } if *s == step => return Progress::Failed(cause),
+                Fact::Void { step: s } if *s == step => return Progress::NotYet,
+                Fact::Intent { step: s, before } if *s == step => return Progress::Open(before),
+                _ => {}
+            }
+        }
+        Progress::NotYet
+    }
+
+    /// The boot in which the last entry about `step` was written.
+    #[must_use]
+    pub fn boot_of(&self, step: Step) -> Option<&Boot> {
+        self.0.iter().rev().find(|entry| entry.fact.step() == Some(step)).map(|entry| &entry.boot)
+    }
+
+    /// The boot of the last entry.
+    #[must_use]
+    pub fn last_boot(&self) -> Option<&Boot> {
+        self.0.last().map(|entry| &entry.boot)
+    }
+
+    /// How often `step` was intended.
+    #[must_use]
+    pub fn attempts(&self, step: Step) -> usize {
+        self.0.iter().filter(|entry| matches!(&entry.fact, Fact::Intent { step: s, .. } if *s == step)).count()
+    }
+
+    /// Whether `step` was ever intended, so that it may have had an effect.
+    #[must_use]
+    pub fn touched(&self, step: Step) -> bool {
+        self.attempts(step) > 0
+    }
+
+    /// The world before the first attempt at `step`: the only one that no attempt of ours has changed.
+    #[must_use]
+    pub fn first_before(&self, step: Step) -> Option<&Before> {
+        self.0.iter().find_map(|entry| match &entry.fact {
+            Fact::Intent { step: s, before } if *s == step => Some(before),
+            _ => None,
+        })
+    }
+
+    /// The last thing that came out of `step`.
+    #[must_use]
+    pub fn output(&self, step: Step) -> Option<&Output> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Done { step: s, out } if *s == step => Some(out),
+            _ => None,
+        })
+    }
+
+    /// The commit, once it is known.
+    #[must_use]
+    pub fn fetched(&self) -> Option<&Fetched> {
+        match self.output(Step::Fetch) {
+            Some(Output::Fetched(fetched)) => Some(fetched),
+            _ => None,
+        }
+    }
+
+    /// What the inspection found, once it has.
+    #[must_use]
+    pub fn inspected(&self) -> Option<&Inspected> {
+        match self.output(Step::Inspect) {
+            Some(Output::Inspected(inspected)) => Some(inspected),
+            _ => None,
+        }
+    }
+
+    /// Who asked to abort, if anybody did.
+    #[must_use]
+    pub fn abort_asked(&self) -> Option<&str> {
+        self.0.iter().find_map(|entry| match &entry.fact {
+            Fact::AbortAsked { by } => Some(by.as_str()),
+            _ => None,
+        })
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Ended { verdict, .. } => Some(*verdict),
+            _ => None,
+        })
+    }
+}
+
+impl Fact {
+    /// The step an entry is about.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        match self {
+            Self::Intent { step, .. } | Self::Done { step, .. } | Self::Failed { step, .. } | Self::Void { step } => {
+                Some(*step)
+            }
+            Self::Accepted(_) | Self::Resumed | Self::AbortAsked { .. } | Self::Ended { .. } => None,
+        }
+    }
+}

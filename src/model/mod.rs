@@ -1,0 +1,10 @@
+//! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
+
+pub mod journal;
+pub mod lane;
+pub mod machine;
+pub mod names;
+pub mod outcome;
+pub mod request;
+pub mod step;
+pub mod view;

@@ -1,0 +1,91 @@
+//! What the core tells a step unit, and what the step unit answers.
+//!
+//! The request is a file that the step opens itself; it holds ids only, each of which is checked while it is
+//! read. Commands and paths come from root's configuration, never from here.
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::{Cause, Output};
+use super::names::{DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+
+/// What a step needs to know beyond the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The deployment it works for.
+    pub deployment: DeploymentId,
+    /// The release that is made, inspected, probed; the deployment's own number unless an older one is made live.
+    pub release: ReleaseId,
+    /// The work.
+    pub work: Work,
+}
+
+/// The work of each kind of step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Work {
+    /// Resolve this, or the configured branch, and export its tree.
+    Fetch {
+        /// What was asked for.
+        wanted: Option<Wanted>,
+    },
+    /// Build the exported tree of this commit.
+    Build {
+        /// The commit.
+        revision: Sha,
+    },
+    /// Seal what was built.
+    Seal {
+        /// The commit.
+        revision: Sha,
+    },
+    /// Find the pending migrations of the release against these revisions of the live database.
+    Inspect {
+        /// Revisions the database is at.
+        current: Vec<SchemaRevision>,
+    },
+    /// Dump the database.
+    Backup {
+        /// The release that runs on it now, for the manifest.
+        running: Option<ReleaseId>,
+    },
+    /// Migrate to exactly these revisions.
+    Migrate {
+        /// Where to end; empty where the tool has no names for it.
+        target: Vec<SchemaRevision>,
+    },
+    /// Probe the release until it is healthy, or, with `bake`, make sure that it stays so.
+    Probe {
+        /// The units that must run from the release.
+        units: Vec<Watched>,
+        /// The commit that must answer, where the application tells it.
+        revision: Option<Sha>,
+        /// How long it must stay healthy, in milliseconds; `None`: until it is healthy once.
+        bake: Option<u64>,
+    },
+    /// Delete all releases but these.
+    Prune {
+        /// Releases to keep.
+        keep: Vec<ReleaseId>,
+    },
+}
+
+/// A unit of the application that a probe looks at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// Its name.
+    pub unit: UnitName,
+    /// Its main process, which must run from inside the release; 0 if it has none (a timer).
+    pub pid: u32,
+}
+
+/// The last line of a step's output: what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// It did what it is for.
+    Done(Output),
+    /// It did not.
+    Failed(Cause),
+}

@@ -1,0 +1,214 @@
+//! The steps of a deployment: their order, and what each one means for production.
+
+use serde::{Deserialize, Serialize};
+
+use super::lane::Lane;
+
+/// A step forward, or a step back. The stored names are a promise: a deployment begun by one
+/// version of the agent may be finished by the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Bring the mirror up to date, resolve to one commit, export its tree.
+    Fetch,
+    /// Make the environment and run the build commands.
+    Build,
+    /// Copy what was built into a release that nobody can change.
+    Seal,
+    /// Look at the database, the disk and the units; choose the lane.
+    Inspect,
+    /// Back up the database.
+    Backup,
+    /// Close the door: nginx answers 503.
+    Close,
+    /// Stop the units of the application.
+    Stop,
+    /// Take the right to connect away from everybody but the migration, and end sessions.
+    Fence,
+    /// Copy the database behind the fence: the rollback point.
+    Twin,
+    /// Run the pending migrations.
+    Migrate,
+    /// Point the link at the new release.
+    Switch,
+    /// Let the application's own role connect again, still behind the closed door.
+    Admit,
+    /// Start the units that answer requests.
+    Start,
+    /// Probe the new release.
+    Probe,
+    /// Lift the fence and open the door: the commit point of the fenced lane.
+    Open,
+    /// Start workers and timers.
+    Workers,
+    /// Watch it all for a while.
+    Bake,
+    /// Record the release as the good one.
+    Settle,
+    /// Delete what is no longer needed.
+    Prune,
+
+    /// Stop what runs of the new release.
+    Halt,
+    /// Decide about the database, and swap the twin back where that is right.
+    Restore,
+    /// Point the link at the old release.
+    SwitchBack,
+    /// Give everybody the right to connect back, as it was.
+    Unfence,
+    /// Start the old release.
+    Return,
+    /// Probe the old release.
+    Reprobe,
+    /// Open the door again.
+    Reopen,
+    /// Start the old release's workers and timers.
+    ReturnWorkers,
+}
+
+use Step::*;
+
+impl Step {
+    /// Every step, forward ones first.
+    pub const ALL: [Self; 27] = [
+        Fetch,
+        Build,
+        Seal,
+        Inspect,
+        Backup,
+        Close,
+        Stop,
+        Fence,
+        Twin,
+        Migrate,
+        Switch,
+        Admit,
+        Start,
+        Probe,
+        Open,
+        Workers,
+        Bake,
+        Settle,
+        Prune,
+        Halt,
+        Restore,
+        SwitchBack,
+        Unfence,
+        Return,
+        Reprobe,
+        Reopen,
+        ReturnWorkers,
+    ];
+
+    /// The word people read, and the value of `TSH_STEP` in the journal.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Fetch => "fetch",
+            Build => "build",
+            Seal => "seal",
+            Inspect => "inspect",
+            Backup => "backup",
+            Close => "close",
+            Stop => "stop",
+            Fence => "fence",
+            Twin => "twin",
+            Migrate => "migrate",
+            Switch => "switch",
+            Admit => "admit",
+            Start => "start",
+            Probe => "probe",
+            Open => "open",
+            Workers => "workers",
+            Bake => "bake",
+            Settle => "settle",
+            Prune => "prune",
+            Halt => "halt",
+            Restore => "restore",
+            SwitchBack => "switch-back",
+            Unfence => "unfence",
+            Return => "return",
+            Reprobe => "reprobe",
+            Reopen => "reopen",
+            ReturnWorkers => "return-workers",
+        }
+    }
+
+    /// The kind of step unit that does it; `None` where the core does it itself.
+    #[must_use]
+    pub fn unit_kind(self) -> Option<&'static str> {
+        match self {
+            Fetch => Some("fetch"),
+            Build => Some("build"),
+            Seal => Some("seal"),
+            Inspect => Some("inspect"),
+            Backup => Some("backup"),
+            Migrate => Some("migrate"),
+            Probe | Bake | Reprobe => Some("probe"),
+            Prune => Some("prune"),
+            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle | Halt | Restore
+            | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+        }
+    }
+
+    /// Whether it undoes.
+    #[must_use]
+    pub fn is_back(self) -> bool {
+        self >= Halt
+    }
+
+    /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
+    #[must_use]
+    pub fn touches(self) -> bool {
+        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Settle | Prune)
+    }
+
+    /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
+    #[must_use]
+    pub fn is_volatile(self) -> bool {
+        matches!(self, Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
+    }
+
+    /// Whether its failure leaves the result as it is.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        self == Prune
+    }
+
+    /// The steps of a lane, in order, for a release that must be made first, or for one that is kept.
+    #[must_use]
+    pub fn plan(lane: Lane, release_exists: bool) -> Vec<Self> {
+        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
+        match lane {
+            Lane::Nothing => plan.truncate(1),
+            Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            Lane::Fenced => plan.extend([
+                Backup, Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle,
+                Prune,
+            ]),
+        }
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_name_is_the_word() {
+        for step in Step::ALL {
+            assert_eq!(serde_json::to_value(step).unwrap(), step.word());
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_it_must() {
+        for lane in [Lane::Code, Lane::Fenced] {
+            let plan = Step::plan(lane, false);
+            let first = plan.iter().position(|step| step.touches()).unwrap();
+            assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
+        }
+    }
+}

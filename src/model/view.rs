@@ -1,0 +1,145 @@
+//! What the interface shows: the same values become text for people and JSON for programs.
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::{Cause, Pending};
+use super::lane::Lane;
+use super::names::{App, DeploymentId, ReleaseId, Sha};
+use super::outcome::Verdict;
+use super::step::Step;
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentView {
+    /// Its number.
+    pub id: DeploymentId,
+    /// The application.
+    pub app: App,
+    /// "running", or the word of the verdict.
+    pub state: String,
+    /// How it ended, if it has.
+    pub verdict: Option<Verdict>,
+    /// "deploy" or "rollback".
+    pub kind: String,
+    /// What was asked for, as a person reads it.
+    pub wanted: String,
+    /// The commit, once it is known.
+    pub revision: Option<Sha>,
+    /// Its first line.
+    pub subject: Option<String>,
+    /// The release it makes live.
+    pub release: ReleaseId,
+    /// The release that was live before.
+    pub from: Option<ReleaseId>,
+    /// Its revision.
+    pub from_revision: Option<Sha>,
+    /// The lane, once it is chosen.
+    pub lane: Option<Lane>,
+    /// Migrations that were pending.
+    pub pending: Vec<Pending>,
+    /// Who asked.
+    pub by: String,
+    /// When it was accepted, in milliseconds since 1970 (UTC).
+    pub accepted: i64,
+    /// When it ended, likewise.
+    pub ended: Option<i64>,
+    /// The steps so far, in the order in which they began.
+    pub steps: Vec<StepView>,
+    /// What made it fail: the step and its cause.
+    pub failure: Option<FailureView>,
+    /// What is live now, in one sentence.
+    pub serving: String,
+    /// What was undone, in words.
+    pub undone: Vec<String>,
+    /// The state of the database, in one sentence, where the deployment had to do with it.
+    pub database: Option<String>,
+    /// More to say about the end.
+    pub note: Option<String>,
+}
+
+/// One attempt at a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepView {
+    /// Which step.
+    pub step: Step,
+    /// "running", "done", "failed" or "void".
+    pub state: String,
+    /// When it began, in milliseconds since 1970 (UTC).
+    pub began: i64,
+    /// How long it took, in milliseconds, once it has ended.
+    pub took: Option<i64>,
+    /// What came of it, in a few words.
+    pub detail: String,
+}
+
+/// What made a deployment fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailureView {
+    /// The step.
+    pub step: Step,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// One application now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The application.
+    pub app: App,
+    /// The release the link points to.
+    pub release: Option<ReleaseId>,
+    /// Its revision.
+    pub revision: Option<Sha>,
+    /// The release that was last verified, if that is another one.
+    pub verified: Option<ReleaseId>,
+    /// Its units.
+    pub units: Vec<UnitView>,
+    /// Whether nginx answers 503.
+    pub door_closed: bool,
+    /// Revisions of the live database, or why they cannot be read.
+    pub schema: Option<Result<Vec<String>, String>>,
+    /// The deployment that runs now.
+    pub running: Option<DeploymentId>,
+    /// The last one that ended.
+    pub last: Option<HistoryRow>,
+}
+
+/// One unit now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitView {
+    /// Its name.
+    pub name: String,
+    /// systemd's `ActiveState`, or "missing".
+    pub state: String,
+    /// Since when, in milliseconds since 1970 (UTC).
+    pub since: Option<i64>,
+    /// How often systemd restarted it by itself.
+    pub restarts: u32,
+    /// Whether its main process runs from the release the link points to, where that can be known.
+    pub from_release: Option<bool>,
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Its number.
+    pub id: DeploymentId,
+    /// The application.
+    pub app: App,
+    /// "deploy" or "rollback".
+    pub kind: String,
+    /// "running", or the word of the verdict.
+    pub state: String,
+    /// The commit, if it became known.
+    pub revision: Option<Sha>,
+    /// Its first line.
+    pub subject: Option<String>,
+    /// The release.
+    pub release: ReleaseId,
+    /// Who asked.
+    pub by: String,
+    /// When it was accepted, in milliseconds since 1970 (UTC).
+    pub accepted: i64,
+    /// When it ended, likewise.
+    pub ended: Option<i64>,
+}

@@ -1,0 +1,82 @@
+//! Where everything is. The units, the policies and `init` name the same places.
+
+use std::path::PathBuf;
+
+use crate::model::names::{App, ReleaseId};
+
+/// Root's configuration.
+pub const CONFIG: &str = "/etc/tsh-agent";
+/// The core's state.
+pub const STATE: &str = "/var/lib/tsh-agent";
+/// Requests to the steps; the core's, readable for all.
+pub const RUN: &str = "/run/tsh-agent";
+/// Output of the steps; root's, so that nobody can plant a link in it.
+pub const LOG: &str = "/var/log/tsh-agent";
+/// Backups.
+pub const BACKUPS: &str = "/var/backups/tsh-agent";
+
+/// `/etc/tsh-agent/apps/<app>.toml`.
+#[must_use]
+pub fn settings(app: &App) -> PathBuf {
+    format!("{CONFIG}/apps/{app}.toml").into()
+}
+
+/// `/srv/<app>`.
+#[must_use]
+pub fn home(app: &App) -> PathBuf {
+    format!("/srv/{app}").into()
+}
+
+/// `/srv/<app>/releases`.
+#[must_use]
+pub fn releases(app: &App) -> PathBuf {
+    home(app).join("releases")
+}
+
+/// `/srv/<app>/releases/<id>`.
+#[must_use]
+pub fn release(app: &App, id: ReleaseId) -> PathBuf {
+    releases(app).join(id.to_string())
+}
+
+/// `/srv/<app>/links`: the link to the live release and the door.
+#[must_use]
+pub fn links(app: &App) -> PathBuf {
+    home(app).join("links")
+}
+
+/// The door: nginx answers 503 while this file exists.
+#[must_use]
+pub fn door(app: &App) -> PathBuf {
+    links(app).join("closed")
+}
+
+/// What a step is asked to do.
+#[must_use]
+pub fn request(app: &App) -> PathBuf {
+    format!("{RUN}/{app}/request.json").into()
+}
+
+/// What the running step says, and at the end its report.
+#[must_use]
+pub fn output(app: &App, kind: &str) -> PathBuf {
+    format!("{LOG}/{app}-{kind}.log").into()
+}
+
+/// The mirror and the exported trees; the fetch step's.
+#[must_use]
+pub fn fetched(app: &App) -> PathBuf {
+    format!("/var/lib/tsh-agent-fetch/{app}").into()
+}
+
+/// The tree of one commit as the fetch step exports it.
+#[must_use]
+pub fn exported(app: &App, revision: &crate::model::names::Sha) -> PathBuf {
+    fetched(app).join("trees").join(revision.as_str())
+}
+
+/// The build's work area; the build itself sees it as `/srv/<app>/releases`.
+#[must_use]
+pub fn built(app: &App) -> PathBuf {
+    format!("/var/lib/tsh-agent-build/{app}").into()
+}
