@@ -2,6 +2,8 @@
 //! than it found it.
 
 pub mod config;
+pub mod database;
+pub mod deploy;
 pub mod model;
 pub mod paths;
 pub mod steps;

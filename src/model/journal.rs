@@ -81,6 +81,8 @@ pub struct Order {
     pub from: Option<ReleaseId>,
     /// Its revision.
     pub from_revision: Option<Sha>,
+    /// The revision of the release that is made live, where that is a kept one.
+    pub revision: Option<Sha>,
     /// Who asked, as a person reads it.
     pub by: String,
     /// Deploy even what is live already.
@@ -238,6 +240,8 @@ pub enum Restored {
         /// The quarantine.
         quarantine: String,
     },
+    /// Case 3: the schema has changed and there is nothing to swap back to; a person must look.
+    HandedOver,
 }
 
 /// Why a step failed: for people first.
@@ -314,6 +318,12 @@ impl Journal {
     #[must_use]
     pub fn boot_of(&self, step: Step) -> Option<&Boot> {
         self.0.iter().rev().find(|entry| entry.fact.step() == Some(step)).map(|entry| &entry.boot)
+    }
+
+    /// The place of the last entry about `step`; 0 if there is none.
+    #[must_use]
+    pub fn last(&self, step: Step) -> usize {
+        self.0.iter().rposition(|entry| entry.fact.step() == Some(step)).unwrap_or_default()
     }
 
     /// The boot of the last entry.

@@ -12,8 +12,6 @@ pub enum Lane {
     Fenced,
     /// Stop, back up, migrate, start. For servers without door and roles; weaker, never chosen silently.
     Stop,
-    /// The wanted revision is live already: nothing to do.
-    Nothing,
 }
 
 impl Lane {
@@ -24,7 +22,6 @@ impl Lane {
             Self::Code => "code only",
             Self::Fenced => "fenced",
             Self::Stop => "stop",
-            Self::Nothing => "nothing to do",
         }
     }
 }

@@ -1,1 +1,250 @@
+//! What is next. Pure: the journal goes in, one decision comes out.
+//!
+//! ```text
+//!            ┌──────────────── Run(step) ───────────────┐
+//!  accepted ─┤ fetch … inspect │ touched │ committed    ├─▶ deployed
+//!            └───────┬─────────┴────┬────┴──────┬───────┘
+//!                 a failure, an abort or a reboot in …
+//!                    ▼              ▼           ▼
+//!                 failed     Undo(step) …    needs-operator
+//!                                   ▼
+//!                        rolled-back / aborted, or needs-operator when an undo fails
+//! ```
+//!
+//! An intent without an outcome is always looked at first: after a crash the world is asked, not the memory.
 
+use super::journal::{Boot, Fact, Goal, Journal, Output, Progress, Restored};
+use super::names::ReleaseId;
+use super::outcome::Verdict;
+use super::step::Step;
+
+/// How often a step is tried, counting tries that a crash cut short.
+pub const ATTEMPTS: usize = 3;
+
+/// The next thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Write the intent, then do it.
+    Run(Step),
+    /// An intent has no outcome: see what came of it.
+    Look(Step),
+    /// Write the intent, then undo with this step.
+    Undo(Step),
+    /// It is settled.
+    Finished(Verdict, Option<String>),
+}
+
+/// Why a deployment goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trouble {
+    Failure(Step),
+    Abort,
+    Reboot,
+}
+
+/// Decides from the journal alone.
+#[must_use]
+pub fn next(journal: &Journal) -> Next {
+    if let Some(verdict) = journal.verdict() {
+        return Next::Finished(verdict, None);
+    }
+    if let Some(step) = open(journal) {
+        return Next::Look(step);
+    }
+    match trouble(journal) {
+        None => forward(journal),
+        Some(trouble) => backward(journal, &trouble),
+    }
+}
+
+/// The steps that lie before this deployment, as far as they are known.
+#[must_use]
+pub fn plan(journal: &Journal) -> Vec<Step> {
+    let kept = matches!(journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
+    Step::plan(journal.inspected().map(|inspected| inspected.lane), kept)
+}
+
+/// Whether the point is passed after which nothing is undone by itself. The intent counts, not its outcome: a door
+/// that may have been open may have let somebody write.
+#[must_use]
+pub fn committed(journal: &Journal) -> bool {
+    journal.touched(Step::Open) || journal.touched(Step::Settle)
+}
+
+/// Whether production may have felt it.
+#[must_use]
+pub fn touched(journal: &Journal) -> bool {
+    journal.0.iter().any(|entry| matches!(&entry.fact, Fact::Intent { step, .. } if step.touches()))
+}
+
+/// The release this deployment makes live.
+#[must_use]
+pub fn release(journal: &Journal, own: ReleaseId) -> ReleaseId {
+    match journal.order().map(|order| &order.goal) {
+        Some(Goal::Release(kept)) => *kept,
+        _ => own,
+    }
+}
+
+/// What must hold before the application's services may start at boot, while this deployment is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AtBoot {
+    /// The link must point here, and the services may start.
+    Link(Option<ReleaseId>),
+    /// The link must point here, and the services must wait until the core has settled the database.
+    Hold(Option<ReleaseId>),
+}
+
+/// Decides what the recovery unit does about an open deployment; `None`: nothing.
+#[must_use]
+pub fn at_boot(journal: &Journal, boot: &Boot, own: ReleaseId) -> Option<AtBoot> {
+    if journal.verdict().is_some() || !touched(journal) || journal.last_boot() == Some(boot) {
+        return None;
+    }
+    if committed(journal) {
+        return Some(AtBoot::Link(Some(release(journal, own))));
+    }
+    let from = journal.order().and_then(|order| order.from);
+    if journal.touched(Step::Migrate) { Some(AtBoot::Hold(from)) } else { Some(AtBoot::Link(from)) }
+}
+
+/// The step whose intent has no outcome yet.
+fn open(journal: &Journal) -> Option<Step> {
+    let last = journal.0.iter().rev().find(|entry| entry.fact.step().is_some())?;
+    match &last.fact {
+        Fact::Intent { step, .. } => Some(*step),
+        _ => None,
+    }
+}
+
+/// The first reason to go back, if there is one.
+fn trouble(journal: &Journal) -> Option<Trouble> {
+    let mut boot: Option<&Boot> = None;
+    let mut in_production = false;
+    let mut beyond = false;
+    for entry in &journal.0 {
+        if boot.is_some_and(|boot| *boot != entry.boot) && in_production && !beyond {
+            return Some(Trouble::Reboot);
+        }
+        boot = Some(&entry.boot);
+        match &entry.fact {
+            Fact::Intent { step, .. } => {
+                in_production |= step.touches();
+                beyond |= matches!(step, Step::Open | Step::Settle);
+            }
+            Fact::Failed { step, .. } if !step.is_optional() && !step.is_back() && *step != Step::Settle => {
+                return Some(Trouble::Failure(*step));
+            }
+            Fact::AbortAsked { .. } if !beyond => return Some(Trouble::Abort),
+            Fact::Failed { .. }
+            | Fact::AbortAsked { .. }
+            | Fact::Accepted(_)
+            | Fact::Done { .. }
+            | Fact::Void { .. }
+            | Fact::Resumed
+            | Fact::Ended { .. } => {}
+        }
+    }
+    // A step that crashed the machine or the core each time it was tried has failed, too.
+    first_undone(journal, &plan(journal))
+        .filter(|step| journal.attempts(*step) >= limit(journal, *step))
+        .map(Trouble::Failure)
+}
+
+/// The first step whose outcome does not count. What lives in processes counts only if nothing before it in the
+/// sequence was done again since: a start is void after the stop that precedes it.
+fn first_undone(journal: &Journal, sequence: &[Step]) -> Option<Step> {
+    let mut since = 0;
+    for step in sequence {
+        let at = journal.last(*step);
+        if !holds(journal, *step) || (step.is_volatile() && at < since) {
+            return Some(*step);
+        }
+        if step.is_volatile() {
+            since = since.max(at);
+        }
+    }
+    None
+}
+
+/// After the commit point a reboot makes volatile steps run again; those runs are not failures.
+fn limit(journal: &Journal, step: Step) -> usize {
+    if committed(journal) && step.is_volatile() { 2 * ATTEMPTS } else { ATTEMPTS }
+}
+
+/// Whether the step's outcome still counts.
+fn holds(journal: &Journal, step: Step) -> bool {
+    match journal.progress(step) {
+        Progress::Done(_) => !step.is_volatile() || journal.boot_of(step) == journal.last_boot(),
+        Progress::Failed(_) => step.is_optional(),
+        Progress::NotYet | Progress::Open(_) => false,
+    }
+}
+
+fn forward(journal: &Journal) -> Next {
+    if let (Some(order), Some(fetched)) = (journal.order(), journal.fetched())
+        && !order.force
+        && order.from_revision.as_ref() == Some(&fetched.revision)
+    {
+        return Next::Finished(
+            Verdict::Deployed,
+            Some(format!("{} is live already: nothing to do", fetched.revision.short())),
+        );
+    }
+    match first_undone(journal, &plan(journal)) {
+        Some(step) => Next::Run(step),
+        None => Next::Finished(Verdict::Deployed, None),
+    }
+}
+
+fn backward(journal: &Journal, trouble: &Trouble) -> Next {
+    if !touched(journal) {
+        return match trouble {
+            Trouble::Abort => Next::Finished(Verdict::Aborted, Some("production was never touched".to_owned())),
+            Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::Failed, None),
+        };
+    }
+    if committed(journal) {
+        let why = "requests were already let in, so nothing is undone by itself: writes may have been accepted since";
+        return Next::Finished(Verdict::NeedsOperator, Some(why.to_owned()));
+    }
+    if let Some(step) = first_undone(journal, &undo(journal)) {
+        if journal.attempts(step) >= ATTEMPTS {
+            return Next::Finished(
+                Verdict::NeedsOperator,
+                Some(format!("step {} of the rollback failed", step.word())),
+            );
+        }
+        return Next::Undo(step);
+    }
+    if let Some(Output::Restored(Restored::HandedOver)) = journal.output(Step::Restore) {
+        let why = "the migration has changed the schema and there is no twin to go back to";
+        return Next::Finished(Verdict::NeedsOperator, Some(why.to_owned()));
+    }
+    match trouble {
+        Trouble::Abort => Next::Finished(Verdict::Aborted, None),
+        Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::RolledBack, None),
+    }
+}
+
+/// What makes it as it was, in order. A step that may have had an effect is undone, whether it succeeded or not.
+#[must_use]
+pub fn undo(journal: &Journal) -> Vec<Step> {
+    let was = |step| journal.touched(step);
+    let had_release = journal.order().is_some_and(|order| order.from.is_some());
+    let mut steps = Vec::new();
+    let mut when = |condition: bool, step: Step| {
+        if condition {
+            steps.push(step);
+        }
+    };
+    when(was(Step::Stop), Step::Halt);
+    when(was(Step::Twin) || was(Step::Migrate), Step::Restore);
+    when(was(Step::Switch), Step::SwitchBack);
+    when(was(Step::Fence), Step::Unfence);
+    when(was(Step::Stop) && had_release, Step::Return);
+    when(was(Step::Stop) && had_release, Step::Reprobe);
+    when(was(Step::Close), Step::Reopen);
+    when(was(Step::Stop) && had_release, Step::ReturnWorkers);
+    steps
+}

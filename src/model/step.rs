@@ -175,12 +175,13 @@ impl Step {
         self == Prune
     }
 
-    /// The steps of a lane, in order, for a release that must be made first, or for one that is kept.
+    /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
+    /// known before a lane is chosen.
     #[must_use]
-    pub fn plan(lane: Lane, release_exists: bool) -> Vec<Self> {
+    pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
         let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
+        let Some(lane) = lane else { return plan };
         match lane {
-            Lane::Nothing => plan.truncate(1),
             Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             Lane::Fenced => plan.extend([
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn nothing_happens_before_it_must() {
         for lane in [Lane::Code, Lane::Fenced] {
-            let plan = Step::plan(lane, false);
+            let plan = Step::plan(Some(lane), false);
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
         }

@@ -1,0 +1,63 @@
+//! Settings for tests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+
+/// A small application with a database.
+#[must_use]
+pub fn settings() -> Settings {
+    let unit = |name: &str, role| Unit { name: name.parse().unwrap(), role };
+    Settings {
+        app: "erp".parse().unwrap(),
+        source: Source {
+            url: "file:///srv/git/erp.git".into(),
+            branch: "main".into(),
+            key: None,
+            known_hosts: "/etc/tsh-agent/known_hosts".into(),
+            timeout: Duration::from_secs(120),
+        },
+        build: Build {
+            workdir: "".into(),
+            venv: ".venv".into(),
+            python: "python3".into(),
+            lock: Lock::Auto,
+            extra: vec![],
+            project: Project::No,
+            wheels_only: false,
+            environment: BTreeMap::new(),
+            commands: vec![],
+            shared: BTreeMap::new(),
+            timeout: Duration::from_secs(600),
+        },
+        service: Service {
+            user: "deploy".into(),
+            units: vec![unit("erp.service", Role::Web), unit("erp-worker.service", Role::Worker)],
+            state: vec![],
+            stop_timeout: Duration::from_secs(30),
+        },
+        database: Some(Database {
+            name: "erp".into(),
+            owner: "erp".into(),
+            lane: MigrationLane::Fenced,
+            migrations: Migrations::Alembic {
+                ini: "alembic.ini".into(),
+                table: "alembic_version".into(),
+                before: vec![],
+                after: vec![],
+            },
+            timeout: Duration::from_secs(600),
+            backup: true,
+            quarantine_days: 30,
+        }),
+        probe: ProbePlan {
+            probes: vec![],
+            deadline: Duration::from_secs(60),
+            interval: Duration::from_millis(250),
+            successes: 3,
+            bake: Duration::from_secs(10),
+        },
+        keep_releases: 5,
+    }
+}

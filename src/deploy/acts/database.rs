@@ -1,0 +1,161 @@
+//! Fence, twin, admit, open, restore, unfence: what the core itself does to PostgreSQL, in the fenced lane.
+
+use crate::config::Migrations;
+use crate::deploy::engine::Engine;
+use crate::deploy::world::{Act, World};
+use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
+use crate::model::lane::Lane;
+use crate::model::names::SchemaRevision;
+use crate::model::step::Step;
+
+/// The twin of this deployment.
+pub fn twin_name<W: World>(engine: &Engine<'_, W>) -> String {
+    crate::database::twin_name(database_name(engine), engine.id)
+}
+
+fn quarantine_name<W: World>(engine: &Engine<'_, W>) -> String {
+    crate::database::quarantine_name(database_name(engine), engine.id)
+}
+
+fn database_name<'e, W: World>(engine: &'e Engine<'_, W>) -> &'e str {
+    engine.settings.database.as_ref().map(|database| database.name.as_str()).unwrap_or_default()
+}
+
+/// The revisions the live database is at; none without a database.
+pub async fn schema<W: World>(engine: &mut Engine<'_, W>) -> Act<Vec<SchemaRevision>> {
+    if engine.settings.database.is_some() { engine.world.schema().await } else { Ok(Vec::new()) }
+}
+
+/// Where the migration must end.
+pub fn target<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
+    engine.journal.inspected().map(|inspected| inspected.target.clone()).unwrap_or_default()
+}
+
+/// A kept release may only be made live on a schema that it knows: its migrations never run again.
+pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    let kept = matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
+    if kept && inspected.lane != Lane::Code {
+        let first = inspected.pending.first().map(|pending| pending.revision.to_string()).unwrap_or_default();
+        let what = format!("release {} wants migrations that have not run (first: {first})", engine.release());
+        return Err(Cause::new(what).hint("a rollback never migrates: `tsh-agent deploy` the revision instead"));
+    }
+    Ok(())
+}
+
+/// After a migration the database must be where the release wants it, whatever the tool's exit status said.
+pub async fn arrived<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
+    let named = matches!(
+        engine.settings.database.as_ref().map(|database| &database.migrations),
+        Some(Migrations::Alembic { .. })
+    );
+    if !named {
+        return Ok(());
+    }
+    let (mut want, mut have) = (target(engine), schema(engine).await?);
+    want.sort();
+    have.sort();
+    if want == have {
+        return Ok(());
+    }
+    Err(Cause::new(format!(
+        "the migration ended without an error, but at {} and not at {}",
+        words(&have),
+        words(&want)
+    )))
+}
+
+fn words(revisions: &[SchemaRevision]) -> String {
+    let words: Vec<&str> = revisions.iter().map(SchemaRevision::as_str).collect();
+    if words.is_empty() { "no revision".to_owned() } else { words.join(", ") }
+}
+
+/// The access list before any fence of this deployment.
+pub async fn access<W: World>(engine: &mut Engine<'_, W>) -> Act<Before> {
+    match engine.journal.first_before(Step::Fence) {
+        Some(before @ Before::Access(_)) => Ok(before.clone()),
+        _ => Ok(Before::Access(engine.world.access().await?)),
+    }
+}
+
+fn original<W: World>(engine: &Engine<'_, W>) -> Option<String> {
+    match engine.journal.first_before(Step::Fence) {
+        Some(Before::Access(access)) => access.clone(),
+        _ => None,
+    }
+}
+
+/// Shuts everybody out but the migration.
+pub async fn fence<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    let original = original(engine);
+    let ended = engine.world.fence(original.as_deref()).await?;
+    Ok(Output::Fenced { ended })
+}
+
+/// Makes the rollback point.
+pub async fn twin<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    let database = twin_name(engine);
+    engine.world.twin(&database).await?;
+    Ok(Output::Twinned { database })
+}
+
+/// Lets the application in again, behind the closed door.
+pub async fn admit<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    engine.world.admit().await?;
+    Ok(Output::Nothing)
+}
+
+/// The commit point: from the intent of this step on, writes of clients may be in the database.
+pub async fn open<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    let original = original(engine);
+    engine.world.unfence(original.as_deref()).await?;
+    engine.world.set_door(false).await?;
+    Ok(Output::Nothing)
+}
+
+/// Decides from facts what becomes of the database, and does it.
+pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    engine.world.settle_migration().await?;
+    let (twin, quarantine) = (twin_name(engine), quarantine_name(engine));
+    if engine.world.has_database(&quarantine).await? {
+        // An earlier attempt has swapped; calling again finishes what it left.
+        let original = original(engine);
+        engine.world.swap_back(&twin, &quarantine, original.as_deref()).await?;
+        return Ok(Output::Restored(Restored::SwappedBack { quarantine }));
+    }
+    if as_it_was(engine).await? {
+        engine.world.drop_leftovers(Some(&twin)).await?;
+        return Ok(Output::Restored(Restored::Unchanged));
+    }
+    if engine.journal.output(Step::Twin).is_none() {
+        return Ok(Output::Restored(Restored::HandedOver));
+    }
+    let original = original(engine);
+    engine.world.swap_back(&twin, &quarantine, original.as_deref()).await?;
+    Ok(Output::Restored(Restored::SwappedBack { quarantine }))
+}
+
+/// Case 0: the migration never ran; or all of it ran in transactions that were rolled back, which the schema's
+/// fingerprint shows, and no release ever ran on it.
+async fn as_it_was<W: World>(engine: &mut Engine<'_, W>) -> Act<bool> {
+    if !engine.journal.touched(Step::Migrate) {
+        return Ok(true);
+    }
+    if engine.journal.touched(Step::Start) {
+        return Ok(false);
+    }
+    let Some(inspected) = engine.journal.inspected() else { return Ok(false) };
+    let named = matches!(
+        engine.settings.database.as_ref().map(|database| &database.migrations),
+        Some(Migrations::Alembic { .. })
+    );
+    let transactional = named && !inspected.pending.iter().any(|pending| pending.nontransactional);
+    let before = inspected.fingerprint.clone();
+    Ok(transactional && before == Some(engine.world.fingerprint().await?))
+}
+
+/// Gives everybody the right to connect back.
+pub async fn unfence<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    let original = original(engine);
+    engine.world.unfence(original.as_deref()).await?;
+    Ok(Output::Nothing)
+}

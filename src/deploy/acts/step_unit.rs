@@ -1,0 +1,211 @@
+//! Steps that run as a unit of their own: what they are asked, and how their run is told from an earlier one.
+
+use std::path::PathBuf;
+
+use super::{database, units};
+use crate::config::Role;
+use crate::deploy::act::Seen;
+use crate::deploy::engine::Engine;
+use crate::deploy::world::{Act, StepNow, World};
+use crate::model::journal::{Before, Cause, Goal, Output, UnitWas};
+use crate::model::names::{ReleaseId, Sha};
+use crate::model::request::{Report, Request, Watched, Work};
+use crate::model::step::Step;
+
+/// Below this, nothing is begun: a full disk harms more than a late release.
+const SPACE: u64 = 256 << 20;
+
+fn kind(step: Step) -> &'static str {
+    step.unit_kind().unwrap_or_default()
+}
+
+/// Acknowledges the unit's last run, so that the next one can be told from it.
+pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Before> {
+    Ok(Before::Unit(engine.world.clear_step(kind(step)).await?))
+}
+
+/// Asks, starts, waits.
+pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Before) -> Act<Output> {
+    if matches!(step, Step::Fetch | Step::Build | Step::Seal) {
+        enough_space(engine).await?;
+    }
+    if step == Step::Inspect {
+        units_exist(engine).await?;
+    }
+    let request = request(engine, step).await?;
+    engine.world.begin_step(kind(step), &request).await?;
+    finish(engine, step, before).await
+}
+
+/// Attaches to the run, if there is one that counts.
+pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Before) -> Act<Seen> {
+    match engine.world.look_step(kind(step), invocation(before)).await? {
+        StepNow::Idle if step == Step::Migrate && engine.journal.boot_of(step) != engine.journal.last_boot() => {
+            Err(Cause::new("the machine restarted during the migration"))
+        }
+        StepNow::Idle => Ok(Seen::NotDone),
+        StepNow::Running(_) => Ok(Seen::Done(finish(engine, step, before).await?)),
+        StepNow::Ended(_, report) => Ok(Seen::Done(conclude(engine, step, *report).await?)),
+    }
+}
+
+async fn finish<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Before) -> Act<Output> {
+    let watched = watched(engine, step);
+    let report = engine.world.finish_step(kind(step), invocation(before), &watched).await?;
+    conclude(engine, step, report).await
+}
+
+fn invocation(before: &Before) -> &String {
+    static NONE: String = String::new();
+    match before {
+        Before::Unit(invocation) => invocation,
+        _ => &NONE,
+    }
+}
+
+/// Turns the report into the outcome; adds what only the core can know.
+async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Report) -> Act<Output> {
+    let out = match report {
+        Report::Done(out) => out,
+        Report::Failed(cause) => return Err(cause),
+    };
+    match (step, out) {
+        (Step::Inspect, Output::Inspected(mut inspected)) => {
+            database::admissible(engine, &inspected)?;
+            if engine.settings.database.is_some() {
+                inspected.fingerprint = Some(engine.world.fingerprint().await?);
+            }
+            Ok(Output::Inspected(inspected))
+        }
+        (Step::Migrate, out) => {
+            engine.world.settle_migration().await?;
+            database::arrived(engine).await?;
+            Ok(out)
+        }
+        (Step::Probe | Step::Reprobe | Step::Bake, out) => {
+            unchanged(engine, &watched(engine, step)).await?;
+            Ok(out)
+        }
+        (Step::Prune, out) => {
+            engine.world.drop_leftovers(None).await?;
+            Ok(out)
+        }
+        (_, out) => Ok(out),
+    }
+}
+
+/// The units whose death ends the step at once.
+fn watched<W: World>(engine: &Engine<'_, W>, step: Step) -> Vec<UnitWas> {
+    match step {
+        Step::Probe => units::started(engine, &[Step::Start]),
+        Step::Bake => units::started(engine, &[Step::Start, Step::Workers]),
+        Step::Reprobe => units::started(engine, &[Step::Return]),
+        _ => Vec::new(),
+    }
+}
+
+/// The same runs as at the start, without restarts.
+async fn unchanged<W: World>(engine: &mut Engine<'_, W>, watched: &[UnitWas]) -> Act<()> {
+    for was in watched {
+        let now = engine.world.unit(&was.name).await?;
+        if !now.up || now.invocation != was.invocation || now.restarts != was.restarts {
+            return Err(units::died(&was.name, &now));
+        }
+    }
+    Ok(())
+}
+
+async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
+    let release = match step {
+        Step::Reprobe => from(engine)?,
+        _ => engine.release(),
+    };
+    let work = match step {
+        Step::Fetch => Work::Fetch { wanted: wanted(engine) },
+        Step::Build => Work::Build { revision: revision(engine)? },
+        Step::Seal => Work::Seal { revision: revision(engine)? },
+        Step::Inspect => Work::Inspect { current: database::schema(engine).await? },
+        Step::Backup => Work::Backup { running: engine.journal.order().and_then(|order| order.from) },
+        Step::Migrate => Work::Migrate { target: database::target(engine) },
+        Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), None).await?,
+        Step::Bake => {
+            let bake = u64::try_from(engine.settings.probe.bake.as_millis()).unwrap_or(u64::MAX);
+            probe(engine, &[Step::Start, Step::Workers], revision(engine).ok(), Some(bake)).await?
+        }
+        Step::Reprobe => {
+            let old = engine.journal.order().and_then(|order| order.from_revision.clone());
+            probe(engine, &[Step::Return], old, None).await?
+        }
+        Step::Prune => {
+            let mut keep = engine.world.kept().await?;
+            keep.push(release);
+            Work::Prune { keep }
+        }
+        _ => return Err(Cause::new(format!("step {} has no unit", step.word()))),
+    };
+    Ok(Request { deployment: engine.id, release, work })
+}
+
+fn wanted<W: World>(engine: &Engine<'_, W>) -> Option<crate::model::names::Wanted> {
+    match engine.journal.order().map(|order| &order.goal) {
+        Some(Goal::Revision(wanted)) => wanted.clone(),
+        _ => None,
+    }
+}
+
+/// The commit of the release that is made live: just fetched, or remembered from when it was built.
+fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
+    let kept = engine.journal.order().and_then(|order| order.revision.clone());
+    let fetched = engine.journal.fetched().map(|fetched| fetched.revision.clone());
+    fetched.or(kept).ok_or_else(|| Cause::new("the revision of the release is not on record"))
+}
+
+fn from<W: World>(engine: &Engine<'_, W>) -> Act<ReleaseId> {
+    let from = engine.journal.order().and_then(|order| order.from);
+    from.ok_or_else(|| Cause::new("there was no release before this one"))
+}
+
+async fn probe<W: World>(
+    engine: &mut Engine<'_, W>,
+    steps: &[Step],
+    revision: Option<Sha>,
+    bake: Option<u64>,
+) -> Act<Work> {
+    let mut watched = Vec::new();
+    for unit in units::started(engine, steps) {
+        let pid = engine.world.unit(&unit.name).await?.pid;
+        let timer = engine.settings.units(Role::Timer).any(|name| *name == unit.name);
+        watched.push(Watched { unit: unit.name, pid: if timer { 0 } else { pid } });
+    }
+    Ok(Work::Probe { units: watched, revision, bake })
+}
+
+async fn enough_space<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
+    for (place, free) in engine.world.space().await? {
+        if free < SPACE {
+            return Err(full(&place, free));
+        }
+    }
+    Ok(())
+}
+
+fn full(place: &PathBuf, free: u64) -> Cause {
+    let what = format!("only {} MiB are free on {}; at least {} are needed", free >> 20, place.display(), SPACE >> 20);
+    Cause::new(what).hint(format!("make room: `du -xh --max-depth=2 {} | sort -h | tail`", place.display()))
+}
+
+async fn units_exist<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
+    let names: Vec<_> = engine.settings.all_units().cloned().collect();
+    for name in names {
+        let unit = engine.world.unit(&name).await?;
+        if !unit.known {
+            let what = format!("{name} cannot be started: {}", unit.words);
+            let hint = format!(
+                "`systemctl cat {name}` shows it; it is named under [service] in {}",
+                crate::paths::settings(&engine.settings.app).display()
+            );
+            return Err(Cause::new(what).hint(hint));
+        }
+    }
+    Ok(())
+}

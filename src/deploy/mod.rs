@@ -1,0 +1,11 @@
+//! The engine: asks the model what is next and does it, intent first.
+
+mod act;
+mod acts;
+pub mod engine;
+pub mod world;
+
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod sim_tests;

@@ -1,0 +1,524 @@
+//! A machine in memory that can fail and crash at any operation, for enumerating what may go wrong.
+//!
+//! A crash is a future that never becomes ready: no code of ours runs after it, as in a power cut. What a run of the
+//! core leaves behind is `Disk` (and, if only the core died, `Memory`); the next run starts from that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::world::{Act, Halted, StepNow, UnitNow, World};
+use crate::model::journal::{
+    Boot, Cause, Entry, Fact, Fetched, Inspected, Invocation, Journal, Output, Pending, UnitWas,
+};
+use crate::model::lane::Lane;
+use crate::model::machine::{self, AtBoot};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::request::{Report, Request, Work};
+use crate::model::step::Step;
+
+pub const OLD: ReleaseId = ReleaseId(1);
+pub const NEW: ReleaseId = ReleaseId(2);
+
+/// A database: a schema version, who may connect, and the rows.
+#[derive(Clone, Default)]
+pub struct Db {
+    pub schema: u8,
+    pub owner_shut_out: bool,
+    pub public_shut_out: bool,
+    pub rows: BTreeSet<u32>,
+}
+
+#[derive(Clone)]
+pub struct Disk {
+    pub journal: Vec<Entry>,
+    pub link: Option<ReleaseId>,
+    pub closed: bool,
+    pub releases: BTreeSet<ReleaseId>,
+    pub good: Option<ReleaseId>,
+    pub live: Db,
+    pub others: BTreeMap<String, Db>,
+    pub acknowledged: BTreeSet<u32>,
+    pub boots: u32,
+    pub runs: u32,
+}
+
+#[derive(Clone)]
+struct Run {
+    invocation: Invocation,
+    request: Request,
+    ended: Option<Report>,
+}
+
+#[derive(Clone, Default)]
+struct Memory {
+    units: BTreeMap<String, (Invocation, ReleaseId)>,
+    steps: BTreeMap<String, Run>,
+}
+
+/// Who dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    Core,
+    Machine,
+}
+
+/// What goes wrong in a scenario.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub lane: Lane,
+    pub first: bool,
+    pub fails: Option<Step>,
+    /// A failing or killed step leaves half of its work behind.
+    pub half: bool,
+    /// How many times the step fails before it succeeds.
+    pub times: usize,
+    pub abort_at: Option<usize>,
+    /// The intent of this step never reaches the disk.
+    pub lost_intent: Option<Step>,
+}
+
+pub struct Sim {
+    pub disk: Disk,
+    memory: Memory,
+    pub script: Script,
+    /// Operations so far; the machine crashes when they reach `crash_at`.
+    pub op: usize,
+    pub crash_at: Option<(usize, Crash)>,
+    pub violations: Vec<String>,
+    failed: usize,
+    aborted: bool,
+}
+
+impl Sim {
+    pub fn new(script: Script) -> Self {
+        let from = (!script.first).then_some(OLD);
+        let disk = Disk {
+            journal: Vec::new(),
+            link: from,
+            closed: false,
+            releases: from.into_iter().collect(),
+            good: from,
+            live: Db::default(),
+            others: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            boots: 1,
+            runs: 0,
+        };
+        let mut sim = Self {
+            disk,
+            memory: Memory::default(),
+            script,
+            op: 0,
+            crash_at: None,
+            violations: Vec::new(),
+            failed: 0,
+            aborted: false,
+        };
+        sim.start_all();
+        sim
+    }
+
+    /// What is left after a crash, as the next run finds it.
+    pub fn after(mut self, crash: Crash) -> Self {
+        match crash {
+            Crash::Core => {
+                // Step units go on without the core and end.
+                let kinds: Vec<String> = self.memory.steps.keys().cloned().collect();
+                for kind in kinds {
+                    self.finish_run(&kind);
+                }
+            }
+            Crash::Machine => {
+                if self.script.half
+                    && self
+                        .memory
+                        .steps
+                        .values()
+                        .any(|run| matches!(run.request.work, Work::Migrate { .. }) && run.ended.is_none())
+                {
+                    self.disk.live.schema = 9;
+                }
+                self.memory = Memory::default();
+                self.disk.boots += 1;
+                let journal = Journal(self.disk.journal.clone());
+                let hold = match machine::at_boot(&journal, &self.boot(), NEW) {
+                    Some(AtBoot::Link(to)) => {
+                        self.disk.link = to;
+                        false
+                    }
+                    Some(AtBoot::Hold(to)) => {
+                        self.disk.link = to;
+                        true
+                    }
+                    None => false,
+                };
+                if !hold {
+                    self.start_all();
+                }
+            }
+        }
+        self.op = 0;
+        self.crash_at = None;
+        self
+    }
+
+    fn start_all(&mut self) {
+        for name in ["erp.service", "erp-worker.service"] {
+            if let Some(release) = self.disk.link {
+                let invocation = self.invocation();
+                self.memory.units.insert(name.to_owned(), (invocation, release));
+            }
+        }
+    }
+
+    fn invocation(&mut self) -> Invocation {
+        self.disk.runs += 1;
+        format!("run{}", self.disk.runs)
+    }
+
+    /// Old code lives on the old schema only, new code on the schema of its own migration.
+    pub fn fits(&self, release: ReleaseId) -> bool {
+        let wants = u8::from(release == NEW && self.script.lane != Lane::Code);
+        self.disk.live.schema == wants && !self.disk.live.owner_shut_out
+    }
+
+    pub fn serving(&self) -> Option<ReleaseId> {
+        let (_, release) = self.memory.units.get("erp.service")?;
+        (!self.disk.closed && self.fits(*release)).then_some(*release)
+    }
+
+    pub fn worker(&self) -> Option<ReleaseId> {
+        self.memory.units.get("erp-worker.service").map(|(_, release)| *release)
+    }
+
+    /// One operation: a client writes if somebody answers, and the machine may crash.
+    async fn tick(&mut self) {
+        if self.serving().is_some() {
+            let row = u32::try_from(self.disk.acknowledged.len()).unwrap();
+            self.disk.live.rows.insert(row);
+            self.disk.acknowledged.insert(row);
+        }
+        self.op += 1;
+        if self.crash_at.is_some_and(|(at, _)| at == self.op) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn step(&self) -> Option<Step> {
+        self.disk.journal.iter().rev().find_map(|entry| match entry.fact {
+            Fact::Intent { step, .. } => Some(step),
+            _ => None,
+        })
+    }
+
+    /// Whether the script lets the current step fail now.
+    fn fails(&mut self, step: Option<Step>) -> bool {
+        let fails = step.is_some() && self.script.fails == step && self.failed < self.script.times;
+        self.failed += usize::from(fails);
+        fails
+    }
+
+    async fn act(&mut self) -> Act<()> {
+        self.tick().await;
+        let step = self.step();
+        if step.is_some_and(|step| step.unit_kind().is_none()) && self.fails(step) {
+            return Err(Cause::new("as the script says"));
+        }
+        Ok(())
+    }
+
+    fn step_of(&self, work: &Work) -> Option<Step> {
+        match work {
+            Work::Probe { .. } => self.step().filter(|step| matches!(step, Step::Probe | Step::Bake | Step::Reprobe)),
+            Work::Fetch { .. } => Some(Step::Fetch),
+            Work::Build { .. } => Some(Step::Build),
+            Work::Seal { .. } => Some(Step::Seal),
+            Work::Inspect { .. } => Some(Step::Inspect),
+            Work::Backup { .. } => Some(Step::Backup),
+            Work::Migrate { .. } => Some(Step::Migrate),
+            Work::Prune { .. } => Some(Step::Prune),
+        }
+    }
+
+    fn finish_run(&mut self, kind: &str) {
+        let Some(run) = self.memory.steps.get(kind).filter(|run| run.ended.is_none()).cloned() else { return };
+        let step = self.step_of(&run.request.work);
+        let report = if self.fails(step) {
+            if self.script.half && step == Some(Step::Migrate) {
+                self.disk.live.schema = 9;
+            }
+            Report::Failed(Cause::new("as the script says"))
+        } else {
+            self.effect(&run.request)
+        };
+        if let Some(run) = self.memory.steps.get_mut(kind) {
+            run.ended = Some(report);
+        }
+    }
+
+    fn effect(&mut self, request: &Request) -> Report {
+        let revision = "b".repeat(40).parse().unwrap();
+        let pending = |n: &str| Pending { revision: rev(n), title: String::new(), nontransactional: self.script.half };
+        let out = match &request.work {
+            Work::Fetch { .. } => Output::Fetched(Fetched { revision, subject: String::new(), author: String::new() }),
+            Work::Build { .. } => Output::Built { how: String::new() },
+            Work::Seal { .. } => {
+                self.disk.releases.insert(request.release);
+                Output::Sealed { files: 1, bytes: 1 }
+            }
+            Work::Inspect { .. } => Output::Inspected(Inspected {
+                lane: self.script.lane,
+                current: vec![rev("0")],
+                target: vec![rev(if self.script.lane == Lane::Code { "0" } else { "1" })],
+                pending: if self.script.lane == Lane::Code { vec![] } else { vec![pending("1")] },
+                fingerprint: None,
+            }),
+            Work::Backup { .. } => Output::BackedUp { name: String::new(), bytes: 1, sha256: String::new() },
+            Work::Migrate { .. } => {
+                if self.disk.live.schema != 0 {
+                    self.violations.push("migrated twice".into());
+                }
+                self.disk.live.schema = 1;
+                Output::Migrated { heads: vec![rev("1")] }
+            }
+            Work::Probe { units, .. } => {
+                for watched in units {
+                    let runs = self.memory.units.get(watched.unit.as_str()).map(|(_, release)| *release);
+                    if runs != Some(request.release) || !self.fits(request.release) {
+                        return Report::Failed(Cause::new("not healthy"));
+                    }
+                }
+                Output::Probed { how: String::new() }
+            }
+            Work::Prune { keep } => {
+                self.disk.releases.retain(|release| keep.contains(release));
+                Output::Pruned { releases: vec![] }
+            }
+        };
+        Report::Done(out)
+    }
+}
+
+fn rev(text: &str) -> SchemaRevision {
+    text.parse().unwrap()
+}
+
+impl World for Sim {
+    async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
+        self.tick().await;
+        let lost = matches!(fact, Fact::Intent { step, .. } if self.script.lost_intent == Some(step));
+        if !lost {
+            self.disk.journal.push(Entry { at: 0, boot: self.boot(), fact });
+        }
+        self.tick().await;
+        Ok(())
+    }
+
+    fn boot(&self) -> Boot {
+        format!("boot{}", self.disk.boots)
+    }
+
+    fn now(&self) -> i64 {
+        0
+    }
+
+    fn abort_asked(&mut self) -> Option<String> {
+        let asked = self.script.abort_at.is_some_and(|at| self.op >= at) && !self.aborted;
+        self.aborted |= asked;
+        asked.then(|| "olga".to_owned())
+    }
+
+    async fn pause(&mut self, _attempt: usize) {}
+
+    async fn clear_step(&mut self, kind: &str) -> Act<Invocation> {
+        self.tick().await;
+        if self.memory.steps.get(kind).is_some_and(|run| run.ended.is_none()) {
+            self.violations.push(format!("{kind} was cleared while it ran"));
+        }
+        self.memory.steps.remove(kind);
+        Ok(String::new())
+    }
+
+    async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {
+        self.tick().await;
+        if self.memory.steps.contains_key(kind) {
+            self.violations.push(format!("{kind} was started twice"));
+        }
+        let invocation = self.invocation();
+        self.memory.steps.insert(kind.to_owned(), Run { invocation, request: request.clone(), ended: None });
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow> {
+        self.tick().await;
+        Ok(match self.memory.steps.get(kind).filter(|run| run.invocation != *before) {
+            None => StepNow::Idle,
+            Some(Run { invocation, ended: None, .. }) => StepNow::Running(invocation.clone()),
+            Some(Run { invocation, ended: Some(report), .. }) => {
+                StepNow::Ended(invocation.clone(), Box::new(report.clone()))
+            }
+        })
+    }
+
+    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[UnitWas]) -> Act<Report> {
+        self.tick().await;
+        self.finish_run(kind);
+        self.tick().await;
+        self.memory.steps.get(kind).and_then(|run| run.ended.clone()).ok_or_else(|| Cause::new("no run"))
+    }
+
+    async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {
+        let unit = self.memory.units.get(name.as_str());
+        Ok(UnitNow {
+            known: true,
+            up: unit.is_some(),
+            invocation: unit.map(|(invocation, _)| invocation.clone()).unwrap_or_default(),
+            pid: u32::from(unit.is_some()),
+            restarts: 0,
+            words: String::new(),
+        })
+    }
+
+    async fn start_unit(&mut self, name: &UnitName) -> Act<()> {
+        self.act().await?;
+        let invocation = self.invocation();
+        let Some(release) = self.disk.link else { return Err(Cause::new("nothing to start")) };
+        self.memory.units.entry(name.to_string()).or_insert((invocation, release));
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn stop_unit(&mut self, name: &UnitName) -> Act<()> {
+        self.act().await?;
+        self.memory.units.remove(name.as_str());
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn link(&mut self) -> Act<Option<ReleaseId>> {
+        Ok(self.disk.link)
+    }
+
+    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
+        self.act().await?;
+        if self.memory.units.values().any(|_| true) {
+            self.violations.push("the link moved under a running process".into());
+        }
+        if to.is_some_and(|to| !self.disk.releases.contains(&to)) {
+            self.violations.push("the link points nowhere".into());
+        }
+        self.disk.link = to;
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn has_release(&mut self, id: ReleaseId) -> Act<bool> {
+        Ok(self.disk.releases.contains(&id))
+    }
+
+    async fn door_closed(&mut self) -> Act<bool> {
+        Ok(self.disk.closed)
+    }
+
+    async fn set_door(&mut self, closed: bool) -> Act<()> {
+        self.act().await?;
+        self.disk.closed = closed;
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn space(&mut self) -> Act<Vec<(PathBuf, u64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn settle(&mut self, release: ReleaseId) -> Act<()> {
+        self.act().await?;
+        self.disk.good = Some(release);
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
+        Ok(self.disk.link.into_iter().chain(self.disk.good).collect())
+    }
+
+    async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {
+        Ok(vec![rev(&self.disk.live.schema.to_string())])
+    }
+
+    async fn fingerprint(&mut self) -> Act<String> {
+        Ok(self.disk.live.schema.to_string())
+    }
+
+    async fn access(&mut self) -> Act<Option<String>> {
+        // What the fence left is not what was there before: reading it as the original must show.
+        Ok(self.disk.live.public_shut_out.then(|| "shut".to_owned()))
+    }
+
+    async fn fence(&mut self, _original: Option<&str>) -> Act<Vec<String>> {
+        self.act().await?;
+        self.disk.live.public_shut_out = true;
+        self.disk.live.owner_shut_out = true;
+        self.tick().await;
+        Ok(Vec::new())
+    }
+
+    async fn admit(&mut self) -> Act<()> {
+        self.act().await?;
+        self.disk.live.owner_shut_out = false;
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn unfence(&mut self, original: Option<&str>) -> Act<()> {
+        self.act().await?;
+        self.disk.live.owner_shut_out = original.is_some();
+        self.disk.live.public_shut_out = original.is_some();
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn twin(&mut self, name: &str) -> Act<()> {
+        self.act().await?;
+        if !self.disk.live.owner_shut_out {
+            self.violations.push("a twin was made without a fence".into());
+        }
+        self.disk.others.entry(name.to_owned()).or_insert_with(|| self.disk.live.clone());
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn settle_migration(&mut self) -> Act<()> {
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn has_database(&mut self, name: &str) -> Act<bool> {
+        Ok(self.disk.others.contains_key(name))
+    }
+
+    async fn swap_back(&mut self, twin: &str, quarantine: &str, _original: Option<&str>) -> Act<()> {
+        self.act().await?;
+        if let Some(twin) = self.disk.others.remove(twin) {
+            let failed = std::mem::replace(&mut self.disk.live, twin);
+            self.disk.others.insert(quarantine.to_owned(), failed);
+            self.disk.live.owner_shut_out = true;
+            self.disk.live.public_shut_out = true;
+        }
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn drop_leftovers(&mut self, twin: Option<&str>) -> Act<()> {
+        self.act().await?;
+        if let Some(twin) = twin {
+            self.disk.others.remove(twin);
+        }
+        self.tick().await;
+        Ok(())
+    }
+}
+
+/// The deployment every scenario is about.
+pub const ID: DeploymentId = DeploymentId(2);

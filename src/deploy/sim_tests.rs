@@ -1,0 +1,269 @@
+//! Every failing step × every crash point × a second crash in recovery: all end whole.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::engine::Engine;
+use super::sim::{Crash, ID, NEW, OLD, Script, Sim};
+use super::world::World;
+use crate::config::Settings;
+use crate::model::journal::{Fact, Goal, Journal, Order};
+use crate::model::lane::Lane;
+use crate::model::machine::{self, Next};
+use crate::model::outcome::Verdict;
+use crate::model::step::Step;
+
+fn settings() -> Settings {
+    crate::config::testing::settings()
+}
+
+type Decide = fn(&Journal) -> Next;
+
+/// Runs the core once, from what is on disk, until it settles or crashes.
+fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdict> {
+    let journal = Journal(sim.disk.journal.clone());
+    let fresh = journal.0.is_empty();
+    let first = sim.script.first;
+    let order = Order {
+        goal: Goal::Revision(None),
+        from: (!first).then_some(OLD),
+        from_revision: (!first).then(|| "a".repeat(40).parse().unwrap()),
+        revision: None,
+        by: "olga".into(),
+        force: false,
+    };
+    let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
+    let work = async {
+        if fresh {
+            let fact = Fact::Accepted(order);
+            engine.world.append(fact).await.unwrap();
+            engine.journal = Journal(engine.world.disk.journal.clone());
+            engine.run().await.unwrap()
+        } else {
+            engine.resume().await.unwrap()
+        }
+    };
+    let mut work = pin!(work);
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => Some(verdict),
+        Poll::Pending => None,
+    }
+}
+
+/// Runs a scenario through its crashes; tells how it ended and the operations of each run.
+fn scenario(script: &Script, crashes: &[(usize, Crash)], decide: Decide) -> (Sim, Verdict, usize) {
+    let settings = settings();
+    let mut sim = Sim::new(script.clone());
+    let mut crashes = crashes.iter().copied();
+    loop {
+        let crash = crashes.next();
+        sim.crash_at = crash;
+        let verdict = run_once(&mut sim, &settings, decide);
+        let ops = sim.op;
+        match (verdict, crash) {
+            (Some(verdict), _) => return (sim, verdict, ops),
+            (None, Some((_, crash))) => sim = sim.after(crash),
+            (None, None) => panic!("the engine waits for something that never comes"),
+        }
+    }
+}
+
+/// Says what is not whole at the end.
+fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
+    let mut wounds = sim.violations.clone();
+    let mut check = |holds: bool, what: &str| {
+        if !holds {
+            wounds.push(what.to_owned());
+        }
+    };
+    let old = (!sim.script.first).then_some(OLD);
+    check(sim.disk.live.rows == sim.disk.acknowledged, "acknowledged rows are missing");
+    match verdict {
+        Verdict::Deployed => {
+            check(sim.disk.link == Some(NEW), "deployed, but the link is old");
+            check(sim.serving() == Some(NEW), "deployed, but not serving the new release");
+            check(sim.worker() == Some(NEW), "deployed, but the worker is not the new one");
+            check(sim.disk.good == Some(NEW), "deployed, but not settled");
+        }
+        Verdict::Failed | Verdict::RolledBack | Verdict::Aborted => {
+            check(sim.disk.link == old, "undone, but the link is new");
+            check(sim.serving() == old, "undone, but not serving the old release");
+            check(sim.worker() == old, "undone, but the worker is not the old one");
+            check(sim.disk.good == old, "undone, but settled as new");
+            check(sim.disk.live.schema == 0, "undone, but the schema has changed");
+        }
+        Verdict::NeedsOperator => {}
+    }
+    if verdict != Verdict::NeedsOperator {
+        check(!sim.disk.closed, "the door stayed closed");
+        check(!sim.disk.live.public_shut_out && !sim.disk.live.owner_shut_out, "the fence stayed up");
+    }
+    check(sim.disk.link.is_none_or(|link| sim.disk.releases.contains(&link)), "the link points nowhere");
+    wounds
+}
+
+/// Whether a person may be needed in this scenario: only after the commit point, or without a twin.
+fn may_need_operator(script: &Script, sim: &Sim) -> bool {
+    let journal = Journal(sim.disk.journal.clone());
+    let committed = machine::committed(&journal);
+    let no_twin = script.lane == Lane::Stop && journal.touched(Step::Migrate);
+    (committed && script.lane == Lane::Fenced) || no_twin || (committed && script.fails == Some(Step::Settle))
+}
+
+const GOOD: Script =
+    Script { lane: Lane::Code, first: false, fails: None, half: false, times: 1, abort_at: None, lost_intent: None };
+
+fn scripts() -> Vec<Script> {
+    let mut scripts = Vec::new();
+    for lane in [Lane::Code, Lane::Fenced, Lane::Stop] {
+        for half in [false, true] {
+            for first in [false, true] {
+                let base = Script { lane, half, first, ..GOOD };
+                scripts.push(base.clone());
+                for step in Step::plan(Some(lane), false) {
+                    scripts.push(Script { fails: Some(step), times: usize::MAX, ..base.clone() });
+                }
+            }
+        }
+    }
+    scripts
+}
+
+/// How densely second crashes are tried: every point with TSH_SIM=full, else a sample.
+fn stride() -> usize {
+    if std::env::var("TSH_SIM").is_ok_and(|value| value == "full") { 1 } else { 60 }
+}
+
+/// Tries every crash point, and second ones, and returns the number of runs and what went wrong.
+fn enumerate(scripts: &[Script], stride: usize, decide: Decide, stop_at_first: bool) -> (usize, Vec<String>) {
+    let mut runs = 0;
+    let mut wrong = Vec::new();
+    let mut judge = |script: &Script, crashes: &[(usize, Crash)]| {
+        let (sim, verdict, ops) = scenario(script, crashes, decide);
+        let mut found = wounds(&sim, verdict);
+        if verdict == Verdict::NeedsOperator && !may_need_operator(script, &sim) {
+            found.push("needs an operator for no reason".into());
+        }
+        runs += 1;
+        for wound in found {
+            wrong.push(format!("{wound}: {script:?} {crashes:?} ended {verdict:?}"));
+        }
+        (ops, wrong.len())
+    };
+    for script in scripts {
+        let (total, _) = judge(script, &[]);
+        for at in 1..=total {
+            for crash in [Crash::Core, Crash::Machine] {
+                let (rest, _) = judge(script, &[(at, crash)]);
+                for again in (1 + at % stride..=rest).step_by(stride) {
+                    for second in [Crash::Core, Crash::Machine] {
+                        let (_, count) = judge(script, &[(at, crash), (again, second)]);
+                        if stop_at_first && count > 0 {
+                            return (runs, wrong);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    (runs, wrong)
+}
+
+#[test]
+fn every_failure_and_every_crash_ends_whole() {
+    let (runs, wrong) = enumerate(&scripts(), stride(), machine::next, false);
+    assert!(
+        wrong.is_empty(),
+        "{} of {runs} runs are not whole, for example:\n{}",
+        wrong.len(),
+        wrong.iter().step_by(1 + wrong.len() / 12).cloned().collect::<Vec<_>>().join("\n")
+    );
+    assert!(runs > 10_000, "{runs} runs are too few to mean anything");
+    eprintln!("{runs} runs, all whole");
+}
+
+#[test]
+fn an_abort_anywhere_ends_whole() {
+    for lane in [Lane::Code, Lane::Fenced] {
+        let (_, _, total) = scenario(&Script { lane, ..GOOD }, &[], machine::next);
+        for at in 0..total {
+            let script = Script { lane, abort_at: Some(at), ..GOOD };
+            let (sim, verdict, _) = scenario(&script, &[], machine::next);
+            assert_eq!(wounds(&sim, verdict), Vec::<String>::new(), "{script:?}");
+            assert!(matches!(verdict, Verdict::Aborted | Verdict::Deployed), "{script:?} ended {verdict:?}");
+        }
+    }
+}
+
+/// A step of the rollback that fails once is tried again; one that always fails needs an operator.
+#[test]
+fn a_failing_undo_is_tried_again_and_then_handed_over() {
+    for step in Step::ALL.into_iter().filter(|step| step.is_back()) {
+        for (times, expected) in [(1, Verdict::RolledBack), (usize::MAX, Verdict::NeedsOperator)] {
+            let mut seen = false;
+            // The new release fails its probe in each run; the undo's own failure comes on top.
+            let decide: Decide = |journal| machine::next(journal);
+            let script = Script { lane: Lane::Fenced, fails: Some(step), times, ..GOOD };
+            let (_, _, total) = scenario(&script, &[], decide);
+            for at in 1..=total {
+                let (sim, verdict, _) = scenario(&script, &[(at, Crash::Machine)], decide);
+                if Journal(sim.disk.journal.clone()).touched(step) {
+                    seen = true;
+                    assert_eq!(verdict, expected, "{step:?} fails {times} times, crash at {at}");
+                    if expected == Verdict::RolledBack {
+                        assert_eq!(wounds(&sim, verdict), Vec::<String>::new());
+                    }
+                }
+            }
+            assert!(seen, "{step:?} was never needed");
+        }
+    }
+}
+
+/// The enumeration must notice when an intent does not reach the disk. Where repeating the step is harmless, nothing
+/// is to be noticed, so those are not listed.
+#[test]
+fn a_lost_intent_is_noticed() {
+    for step in [Step::Close, Step::Stop, Step::Fence, Step::Twin, Step::Migrate, Step::Switch, Step::Open] {
+        let scripts: Vec<Script> = scripts()
+            .into_iter()
+            .filter(|script| script.lane == Lane::Fenced && !script.first)
+            .map(|script| Script { lost_intent: Some(step), ..script })
+            .collect();
+        let (_, wrong) = enumerate(&scripts, 31, machine::next, true);
+        assert!(!wrong.is_empty(), "losing the intent of {step:?} goes unnoticed");
+    }
+}
+
+macro_rules! without {
+    ($($step:ident),*) => {
+        [$((Step::$step, (|journal: &Journal| skip(journal, Step::$step)) as Decide)),*]
+    };
+}
+
+/// Decides as if this step of the rollback did not exist.
+fn skip(journal: &Journal, gone: Step) -> Next {
+    let mut pretended = journal.clone();
+    loop {
+        match machine::next(&pretended) {
+            Next::Undo(step) if step == gone => {
+                let mut entry = pretended.0.last().cloned().unwrap();
+                entry.fact = Fact::Done { step, out: crate::model::journal::Output::Nothing };
+                pretended.0.push(entry);
+            }
+            next => return next,
+        }
+    }
+}
+
+#[test]
+fn a_missing_undo_is_noticed() {
+    let all = without![Halt, Restore, SwitchBack, Unfence, Return, Reopen, ReturnWorkers];
+    for (step, decide) in all {
+        let scripts: Vec<Script> =
+            scripts().into_iter().filter(|script| script.lane == Lane::Fenced && !script.first).collect();
+        let (_, wrong) = enumerate(&scripts, 31, decide, true);
+        assert!(!wrong.is_empty(), "doing without {step:?} goes unnoticed");
+    }
+}

@@ -1,0 +1,116 @@
+//! What the engine needs of the machine. The real one is in `host`; a simulated one enumerates crashes.
+
+use std::path::PathBuf;
+
+use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
+use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
+use crate::model::request::{Report, Request};
+
+/// A unit of the application, now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitNow {
+    /// Whether systemd knows it: it has a file and is not masked.
+    pub known: bool,
+    /// Whether it is up, and not waiting for a restart.
+    pub up: bool,
+    /// Its run.
+    pub invocation: Invocation,
+    /// Its main process; 0 if it has none.
+    pub pid: u32,
+    /// How often systemd restarted it by itself.
+    pub restarts: u32,
+    /// `ActiveState`, `SubState` and `Result`, as a person reads them.
+    pub words: String,
+}
+
+/// A step unit, now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepNow {
+    /// It has no run, or none that counts.
+    Idle,
+    /// It runs.
+    Running(Invocation),
+    /// It ended, and this is its report; a missing one is a failure.
+    Ended(Invocation, Box<Report>),
+}
+
+/// The journal could not be written, so nothing may happen any more; or the core is told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal cannot be written: {0}")]
+pub struct Halted(pub String);
+
+/// Something the machine was asked to do, and did not.
+pub type Act<T> = Result<T, Cause>;
+
+/// The machine, as the engine sees it, for one application and one deployment.
+#[expect(async_fn_in_trait, reason = "used with concrete types only")]
+pub trait World {
+    /// Appends to the journal; durable when it returns.
+    async fn append(&mut self, fact: Fact) -> Result<(), Halted>;
+    /// The current boot.
+    fn boot(&self) -> Boot;
+    /// Now, in milliseconds since 1970 (UTC).
+    fn now(&self) -> i64;
+    /// Who asked to abort since the last call, if anybody.
+    fn abort_asked(&mut self) -> Option<String>;
+    /// Waits before a failed step of a rollback is tried again.
+    async fn pause(&mut self, attempt: usize);
+
+    /// Acknowledges an earlier run of a step unit, and tells the run that is left (none, as a rule).
+    async fn clear_step(&mut self, kind: &str) -> Act<Invocation>;
+    /// Writes the request and starts the step unit, without waiting.
+    async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()>;
+    /// What a step unit is doing; `before` is a run that does not count.
+    async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow>;
+    /// Waits until the step unit has ended, or one of these units of the application is no longer as it was; in that
+    /// case, or when an abort is asked, the step unit is stopped.
+    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[UnitWas]) -> Act<Report>;
+
+    /// A unit of the application.
+    async fn unit(&mut self, name: &UnitName) -> Act<UnitNow>;
+    /// Starts a unit and waits for the job.
+    async fn start_unit(&mut self, name: &UnitName) -> Act<()>;
+    /// Stops a unit and waits until it is down.
+    async fn stop_unit(&mut self, name: &UnitName) -> Act<()>;
+
+    /// The release the link points to.
+    async fn link(&mut self) -> Act<Option<ReleaseId>>;
+    /// Points the link, durably; `None` removes it.
+    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()>;
+    /// Whether a sealed release is there.
+    async fn has_release(&mut self, id: ReleaseId) -> Act<bool>;
+    /// Whether the door is closed.
+    async fn door_closed(&mut self) -> Act<bool>;
+    /// Closes or opens the door, durably.
+    async fn set_door(&mut self, closed: bool) -> Act<()>;
+    /// Free space of the file systems that a deployment fills, in bytes.
+    async fn space(&mut self) -> Act<Vec<(PathBuf, u64)>>;
+
+    /// Records the release as the good one and tells which releases must be kept.
+    async fn settle(&mut self, release: ReleaseId) -> Act<()>;
+    /// Releases that must be kept.
+    async fn kept(&mut self) -> Act<Vec<ReleaseId>>;
+
+    /// The revisions the live database is at.
+    async fn schema(&mut self) -> Act<Vec<SchemaRevision>>;
+    /// The fingerprint of its schema.
+    async fn fingerprint(&mut self) -> Act<String>;
+    /// Its access list.
+    async fn access(&mut self) -> Act<Option<String>>;
+    /// Closes it to all but the migration; tells the sessions that were ended.
+    async fn fence(&mut self, original: Option<&str>) -> Act<Vec<String>>;
+    /// Lets the application's own role in again.
+    async fn admit(&mut self) -> Act<()>;
+    /// Restores the access list.
+    async fn unfence(&mut self, original: Option<&str>) -> Act<()>;
+    /// Makes the twin.
+    async fn twin(&mut self, name: &str) -> Act<()>;
+    /// Ends whatever a migration left running.
+    async fn settle_migration(&mut self) -> Act<()>;
+    /// Whether a database of this name exists.
+    async fn has_database(&mut self, name: &str) -> Act<bool>;
+    /// Makes the twin the live database, and keeps the failed one under the name of the quarantine.
+    async fn swap_back(&mut self, twin: &str, quarantine: &str, original: Option<&str>) -> Act<()>;
+    /// Drops a twin that was never live, or a quarantine that nobody needs any more.
+    async fn drop_leftovers(&mut self, twin: Option<&str>) -> Act<()>;
+}
