@@ -2,6 +2,7 @@
 //! than it found it.
 
 pub mod config;
+pub mod database;
 pub mod model;
 pub mod paths;
 pub mod steps;
