@@ -3,7 +3,6 @@
 
 use sqlx::PgConnection;
 
-use super::sessions::end_sessions;
 use super::{Cluster, DatabaseError, MAINTENANCE, MIGRATOR, Result, ask, close, literal, quote, run_together};
 
 /// One right of one role to a database.
@@ -44,7 +43,7 @@ impl Cluster {
         let statements = give_exactly(&mut link, db, &wanted).await?;
         run_together(&mut link, &doing, &statements).await?;
         stands(&mut link, db).await?;
-        let ended = end_sessions(&mut link, db, None).await?;
+        let ended = self.end_sessions(&mut link, db, None).await?;
         close(link).await;
         Ok(ended)
     }

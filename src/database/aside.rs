@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Aside, Cluster, DatabaseError, Kind, MAINTENANCE, Result, ask, close, quote, run};
+use super::{Aside, Cluster, DatabaseError, Kind, MAINTENANCE, Result, ask, close, quote, run_for};
 
 /// Removing the files of a large database takes its time.
 const REMOVAL: Duration = Duration::from_secs(300);
@@ -75,7 +75,8 @@ impl Cluster {
                 "if it is to go, a person must do it".to_owned(),
             ));
         }
-        run(&mut link, &format!("forget database {name}"), &format!("drop database {}", quote(name))).await?;
+        run_for(REMOVAL, &mut link, &format!("forget database {name}"), &format!("drop database {}", quote(name)))
+            .await?;
         close(link).await;
         Ok(())
     }

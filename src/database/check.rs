@@ -100,7 +100,8 @@ async fn settings(link: &mut PgConnection, db: &str) -> Result<()> {
         {
             return Err(DatabaseError::refused(
                 format!("a setting bound to database {db} could not be carried over by a swap: {statement}: {why}"),
-                "set it for the whole server instead, or make tsh-agent a member of the role it is for",
+                "as a superuser, let role tsh-agent set it (grant set on parameter … to \"tsh-agent\"), or make tsh-agent a \
+                 member of the role it is for, or set it for the whole server instead",
             ));
         }
     }

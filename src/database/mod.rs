@@ -15,6 +15,10 @@ mod revisions;
 mod roles;
 mod sessions;
 mod swap;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod twin;
 
 use std::path::PathBuf;
@@ -40,12 +44,19 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Time for an ordinary statement. A rename alone waits up to 5 s for sessions that are about to end.
 const STATEMENT: Duration = Duration::from_secs(20);
 
+/// Time for the server to answer at all, beyond the time it gives a statement: it may be stopped or thrashing.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long a session may take to go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One PostgreSQL server, as seen through its socket by one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     socket_dir: PathBuf,
     port: u16,
     user: String,
+    /// How long a session may take to go.
+    patience: Duration,
 }
 
 /// The answer of the server, or what is wrong.
@@ -61,7 +72,7 @@ impl Cluster {
     /// The server whose socket for `port` is in `socket_dir`, as role `user`.
     #[must_use]
     pub fn at(socket_dir: impl Into<PathBuf>, port: u16, user: &str) -> Self {
-        Self { socket_dir: socket_dir.into(), port, user: user.to_owned() }
+        Self { socket_dir: socket_dir.into(), port, user: user.to_owned(), patience: PATIENCE }
     }
 
     /// The server's version, as in `150013`: major version times 10,000 and the rest.
@@ -109,12 +120,29 @@ impl Cluster {
 
 /// Waits for an answer; `doing` completes "PostgreSQL failed to …".
 async fn ask<T>(doing: &str, answer: impl Future<Output = std::result::Result<T, sqlx::Error>>) -> Result<T> {
-    answer.await.map_err(|error| DatabaseError::while_doing(doing, &error))
+    ask_for(STATEMENT, doing, answer).await
+}
+
+/// The same on a connection with another bound. The server keeps the bound; this is for a server that is stopped.
+async fn ask_for<T>(
+    bound: Duration,
+    doing: &str,
+    answer: impl Future<Output = std::result::Result<T, sqlx::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(bound + SILENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| DatabaseError::while_doing(doing, &error)),
+        Err(_) => Err(DatabaseError::Failed { doing: doing.to_owned(), why: "the server does not answer".to_owned() }),
+    }
 }
 
 /// Runs one statement that was put together here, with every name quoted.
 async fn run(link: &mut PgConnection, doing: &str, sql: &str) -> Result<()> {
-    ask(doing, sqlx::raw_sql(AssertSqlSafe(sql)).execute(link)).await.map(|_| ())
+    run_for(STATEMENT, link, doing, sql).await
+}
+
+/// The same on a connection with another bound.
+async fn run_for(bound: Duration, link: &mut PgConnection, doing: &str, sql: &str) -> Result<()> {
+    ask_for(bound, doing, sqlx::raw_sql(AssertSqlSafe(sql)).execute(link)).await.map(|_| ())
 }
 
 /// Runs statements in one transaction. On an error the connection is given up with it, which rolls it back.

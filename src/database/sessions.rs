@@ -7,9 +7,6 @@ use tokio::time::Instant;
 
 use super::{Cluster, DatabaseError, MAINTENANCE, MIGRATOR, Result, ask, close};
 
-/// How long a session may take to go.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 #[derive(sqlx::FromRow)]
 struct Session {
     pid: i32,
@@ -37,47 +34,52 @@ impl Cluster {
     /// If a session does not go within 10 s, or the server cannot be asked.
     pub async fn settle_migration(&self, db: &str) -> Result<Vec<String>> {
         let mut link = self.link(MAINTENANCE).await?;
-        let ended = end_sessions(&mut link, db, Some(MIGRATOR)).await?;
+        let ended = self.end_sessions(&mut link, db, Some(MIGRATOR)).await?;
         close(link).await;
         Ok(ended)
     }
-}
 
-/// Ends all sessions in `db`, or those of one role, and waits until none is left. Answers with those it found.
-pub(super) async fn end_sessions(link: &mut PgConnection, db: &str, role: Option<&str>) -> Result<Vec<String>> {
-    let patience = Instant::now() + PATIENCE;
-    let mut ended: Vec<(i32, String)> = Vec::new();
-    loop {
-        let left = sessions(link, db, role).await?;
-        let Some(first) = left.first() else {
-            return Ok(ended.into_iter().map(|(_, session)| session).collect());
-        };
-        if Instant::now() >= patience {
-            return Err(DatabaseError::Busy {
-                database: db.to_owned(),
-                session: format!("{}, pid {}", first.describe(), first.pid),
-                pid: Some(first.pid),
-            });
-        }
-        for session in &left {
-            if !ended.iter().any(|(pid, _)| *pid == session.pid) {
-                ended.push((session.pid, session.describe()));
+    /// Ends all sessions in `db`, or those of one role, and waits until none is left. Answers with those it found.
+    pub(super) async fn end_sessions(
+        &self,
+        link: &mut PgConnection,
+        db: &str,
+        role: Option<&str>,
+    ) -> Result<Vec<String>> {
+        let patience = Instant::now() + self.patience;
+        let mut ended: Vec<(i32, String)> = Vec::new();
+        loop {
+            let left = sessions(link, db, role).await?;
+            let Some(first) = left.first() else {
+                return Ok(ended.into_iter().map(|(_, session)| session).collect());
+            };
+            if Instant::now() >= patience {
+                return Err(DatabaseError::Busy {
+                    database: db.to_owned(),
+                    session: format!("{}, pid {}", first.describe(), first.pid),
+                    pid: Some(first.pid),
+                });
             }
-            // A superuser's session cannot be ended by this role, but it may go by itself before patience ends.
-            let _ = sqlx::query("select pg_terminate_backend($1)").bind(session.pid).execute(&mut *link).await;
+            for session in &left {
+                if !ended.iter().any(|(pid, _)| *pid == session.pid) {
+                    ended.push((session.pid, session.describe()));
+                }
+                // A superuser's session cannot be ended by this role, but it may go by itself before patience ends.
+                let _ = sqlx::query("select pg_terminate_backend($1)").bind(session.pid).execute(&mut *link).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Everybody in `db` but us and autovacuum, which gives way by itself to whatever needs the database alone.
+/// Everybody in `db` but us and autovacuum, which gives way by itself to whatever needs the database alone. It is
+/// recognized by having no role: the kind of a process is hidden from a role that is no member of its owner.
 async fn sessions(link: &mut PgConnection, db: &str, role: Option<&str>) -> Result<Vec<Session>> {
-    let sql = "select pid, coalesce(usename::text, backend_type) as role, \
-                      coalesce(application_name, '') as application, \
+    let sql = "select pid, usename::text as role, coalesce(application_name, '') as application, \
                       coalesce(host(client_addr), 'the local socket') as address \
                from pg_stat_activity \
-               where datname = $1 and pid <> pg_backend_pid() and backend_type <> 'autovacuum worker' \
+               where datname = $1 and pid <> pg_backend_pid() and usesysid is not null \
                  and ($2::text is null or usename = $2) \
-               order by backend_start";
+               order by pid";
     ask("list the sessions", sqlx::query_as(sql).bind(db).bind(role).fetch_all(link)).await
 }

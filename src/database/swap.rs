@@ -4,7 +4,6 @@ use sqlx::PgConnection;
 
 use super::access::{fenced, give_exactly, grants};
 use super::bound::Bound;
-use super::sessions::end_sessions;
 use super::{Aside, Cluster, DatabaseError, MAINTENANCE, Result, ask, close, literal, quote, run_together};
 
 /// Somebody may connect between the last look and the rename.
@@ -21,7 +20,7 @@ pub enum Swapped {
 
 /// Which of the two renames is still to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
+pub(super) enum Open {
     Both,
     /// The failed database is aside, and nothing is live. The agent itself never leaves it so.
     Second,
@@ -50,7 +49,7 @@ impl Cluster {
                 close(link).await;
                 return Ok(Swapped::Already);
             };
-            end_sessions(&mut link, db, None).await?;
+            self.end_sessions(&mut link, db, None).await?;
             let statements = plan(&mut link, db, twin, quarantine, original, open).await?;
             match run_together(&mut link, &format!("swap database {db} back"), &statements).await {
                 Ok(()) => {
@@ -65,7 +64,7 @@ impl Cluster {
 }
 
 /// What is left to do; `None` if nothing is.
-async fn open(link: &mut PgConnection, db: &str, twin: &Aside, quarantine: &Aside) -> Result<Option<Open>> {
+pub(super) async fn open(link: &mut PgConnection, db: &str, twin: &Aside, quarantine: &Aside) -> Result<Option<Open>> {
     let (twin, quarantine) = (twin.name(), quarantine.name());
     let sql = "select bool_or(datname = $1), bool_or(datname = $2), bool_or(datname = $3) from pg_database";
     let doing = format!("look which of {db}, {twin}, {quarantine} exist");
@@ -86,16 +85,14 @@ async fn open(link: &mut PgConnection, db: &str, twin: &Aside, quarantine: &Asid
         ),
         (false, ..) => (
             format!("database {db} is missing"),
-            format!(
-                "look for it under another name: sudo -u postgres psql -c '\\l+'; it is never dropped by tsh-agent"
-            ),
+            "look for it under another name: sudo -u postgres psql -c '\\l+'; tsh-agent never drops it".to_owned(),
         ),
     };
     Err(DatabaseError::refused(what, hint))
 }
 
 /// The statements of the transaction.
-async fn plan(
+pub(super) async fn plan(
     link: &mut PgConnection,
     db: &str,
     twin: &Aside,

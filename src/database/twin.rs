@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Aside, Cluster, DatabaseError, Kind, MAINTENANCE, Result, ask, close, literal, quote, run};
+use super::{Aside, Cluster, DatabaseError, Kind, MAINTENANCE, Result, ask, close, literal, quote, run, run_for};
 
 /// How much the sizes of a database and its fresh copy may differ, in bytes: autovacuum may have come by.
 const TOLERANCE: i64 = 16 << 20;
@@ -30,7 +30,16 @@ impl Cluster {
             State::Taken => return Err(not_a_twin(db, name)),
             State::Closed if !again => return Err(not_a_twin(db, name)),
             State::Closed => {}
-            State::Missing | State::Broken => self.copy(db, name, &owner, size).await?,
+            State::Missing | State::Broken => {
+                if let Err(error) = self.copy(db, name, &owner, size).await {
+                    // An earlier attempt whose process died may have gone on in the server, and finished first.
+                    let mut link = self.link(MAINTENANCE).await?;
+                    if !again || state(&mut link, name).await? != State::Closed {
+                        return Err(error);
+                    }
+                    close(link).await;
+                }
+            }
         }
         self.complete(db, twin).await
     }
@@ -39,14 +48,15 @@ impl Cluster {
     /// that speed.
     async fn copy(&self, db: &str, name: &str, owner: &str, size: i64) -> Result<()> {
         let gigabytes = u64::try_from(size >> 30).unwrap_or_default();
-        let mut link = self.link_for(MAINTENANCE, Duration::from_secs(60 + 20 * gigabytes)).await?;
+        let bound = Duration::from_secs(60 + 20 * gigabytes);
+        let mut link = self.link_for(MAINTENANCE, bound).await?;
         let sql = format!(
             "create database {} template {} strategy file_copy owner {} allow_connections false",
             quote(name),
             quote(db),
             quote(owner)
         );
-        run(&mut link, &format!("copy database {db} to {name}"), &sql).await?;
+        run_for(bound, &mut link, &format!("copy database {db} to {name}"), &sql).await?;
         close(link).await;
         Ok(())
     }
