@@ -186,6 +186,25 @@ pub enum Migrations {
     },
 }
 
+impl Migrations {
+    /// The table in which the tool keeps its books, perhaps with a schema.
+    #[must_use]
+    pub fn books(&self) -> Option<&str> {
+        match self {
+            Self::Alembic { table, .. } => Some(table),
+            Self::Django { .. } => Some("django_migrations"),
+            Self::Commands { .. } => None,
+        }
+    }
+
+    /// Whether all of it is the tool's own work in transactions, so that an equal schema after a failure proves
+    /// that nothing stayed behind. Commands around it may change rows, which no fingerprint sees.
+    #[must_use]
+    pub fn is_transactional(&self) -> bool {
+        matches!(self, Self::Alembic { before, after, .. } if before.is_empty() && after.is_empty())
+    }
+}
+
 /// How to tell that a release is healthy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbePlan {

@@ -63,6 +63,11 @@ pub enum Fact {
         /// Who, as a person reads it.
         by: String,
     },
+    /// Somebody asked to try the rollback of a deployment again that needs an operator.
+    Retried {
+        /// Who, as a person reads it.
+        by: String,
+    },
     /// It is settled.
     Ended {
         /// How.
@@ -332,16 +337,17 @@ impl Journal {
         self.0.last().map(|entry| &entry.boot)
     }
 
-    /// How often `step` was intended.
+    /// How often `step` was intended, since a person last asked to try again.
     #[must_use]
     pub fn attempts(&self, step: Step) -> usize {
-        self.0.iter().filter(|entry| matches!(&entry.fact, Fact::Intent { step: s, .. } if *s == step)).count()
+        let again = self.0.iter().rposition(|entry| matches!(entry.fact, Fact::Retried { .. })).unwrap_or_default();
+        self.0[again..].iter().filter(|entry| entry.fact.intends(step)).count()
     }
 
     /// Whether `step` was ever intended, so that it may have had an effect.
     #[must_use]
     pub fn touched(&self, step: Step) -> bool {
-        self.attempts(step) > 0
+        self.0.iter().any(|entry| entry.fact.intends(step))
     }
 
     /// The world before the first attempt at `step`: the only one that no attempt of ours has changed.
@@ -392,14 +398,21 @@ impl Journal {
     /// How it ended, if it has.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
-        self.0.iter().rev().find_map(|entry| match &entry.fact {
+        let last = self.0.iter().rev().find(|entry| matches!(entry.fact, Fact::Ended { .. } | Fact::Retried { .. }))?;
+        match &last.fact {
             Fact::Ended { verdict, .. } => Some(*verdict),
             _ => None,
-        })
+        }
     }
 }
 
 impl Fact {
+    /// Whether it is an intent to take `step`.
+    #[must_use]
+    pub fn intends(&self, step: Step) -> bool {
+        matches!(self, Self::Intent { step: s, .. } if *s == step)
+    }
+
     /// The step an entry is about.
     #[must_use]
     pub fn step(&self) -> Option<Step> {
@@ -407,7 +420,9 @@ impl Fact {
             Self::Intent { step, .. } | Self::Done { step, .. } | Self::Failed { step, .. } | Self::Void { step } => {
                 Some(*step)
             }
-            Self::Accepted(_) | Self::Resumed | Self::AbortAsked { .. } | Self::Ended { .. } => None,
+            Self::Accepted(_) | Self::Resumed | Self::Retried { .. } | Self::AbortAsked { .. } | Self::Ended { .. } => {
+                None
+            }
         }
     }
 }

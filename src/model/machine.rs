@@ -142,6 +142,7 @@ fn trouble(journal: &Journal) -> Option<Trouble> {
             | Fact::Done { .. }
             | Fact::Void { .. }
             | Fact::Resumed
+            | Fact::Retried { .. }
             | Fact::Ended { .. } => {}
         }
     }

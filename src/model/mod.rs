@@ -6,5 +6,6 @@ pub mod machine;
 pub mod names;
 pub mod outcome;
 pub mod request;
+pub mod rollback;
 pub mod step;
 pub mod view;

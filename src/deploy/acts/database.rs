@@ -1,6 +1,7 @@
 //! Fence, twin, admit, open, restore, unfence: what the core itself does to PostgreSQL, in the fenced lane.
 
 use crate::config::Migrations;
+use crate::database::Aside;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
@@ -10,11 +11,11 @@ use crate::model::step::Step;
 
 /// The twin of this deployment.
 pub fn twin_name<W: World>(engine: &Engine<'_, W>) -> String {
-    crate::database::twin_name(database_name(engine), engine.id)
+    Aside::twin(database_name(engine), engine.id).name().to_owned()
 }
 
 fn quarantine_name<W: World>(engine: &Engine<'_, W>) -> String {
-    crate::database::quarantine_name(database_name(engine), engine.id)
+    Aside::quarantine(database_name(engine), engine.id).name().to_owned()
 }
 
 fn database_name<'e, W: World>(engine: &'e Engine<'_, W>) -> &'e str {
