@@ -7,3 +7,4 @@ pub mod deploy;
 pub mod model;
 pub mod paths;
 pub mod steps;
+pub mod store;

@@ -1,0 +1,130 @@
+//! Reading: journals, history, releases.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Built, Store, StoreError};
+use crate::model::journal::{Entry, Journal};
+use crate::model::names::{App, DeploymentId, ReleaseId, Sha};
+use crate::model::view::HistoryRow;
+
+impl Store {
+    /// The journal of a deployment; empty if there is no such deployment.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn journal(&self, id: DeploymentId) -> Result<Journal, StoreError> {
+        let rows = sqlx::query("select seq, at, boot, fact from journal where deployment = ? order by seq")
+            .bind(id.0)
+            .fetch_all(&self.pool)
+            .await?;
+        let entry = |row: SqliteRow| -> Result<Entry, StoreError> {
+            let seq: i64 = row.get(0);
+            let fact: String = row.get(3);
+            let fact =
+                serde_json::from_str(&fact).map_err(|source| StoreError::Foreign { deployment: id, seq, source })?;
+            Ok(Entry { at: row.get(1), boot: row.get(2), fact })
+        };
+        Ok(Journal(rows.into_iter().map(entry).collect::<Result<_, _>>()?))
+    }
+
+    /// Deployments that have not ended, with their applications.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn open_deployments(&self) -> Result<Vec<(App, DeploymentId)>, StoreError> {
+        let rows = sqlx::query("select app, id from deployments where state = 'running' order by id")
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((row.get::<String, _>(0).parse().ok()?, DeploymentId(row.get::<u32, _>(1)))))
+            .collect())
+    }
+
+    /// The last deployments, newest first.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn history(&self, app: Option<&App>, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
+        let rows = sqlx::query(
+            "select id, app, kind, state, revision, subject, release, by, accepted, ended from deployments \
+             where ?1 is null or app = ?1 order by id desc limit ?2",
+        )
+        .bind(app.map(|app| app.as_str().to_owned()))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().filter_map(history_row).collect())
+    }
+
+    /// One deployment.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn deployment(&self, id: DeploymentId) -> Result<Option<(HistoryRow, String)>, StoreError> {
+        let row = sqlx::query(
+            "select id, app, kind, state, revision, subject, release, by, accepted, ended, wanted from deployments \
+             where id = ?",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(10)))))
+    }
+
+    /// The application's good release.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn good(&self, app: &App) -> Result<Option<ReleaseId>, StoreError> {
+        let row =
+            sqlx::query("select release from good where app = ?").bind(app.as_str()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| ReleaseId(row.get::<u32, _>(0))))
+    }
+
+    /// What is known of a release.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn built(&self, id: ReleaseId) -> Result<Option<Built>, StoreError> {
+        let row = sqlx::query("select revision, subject from releases where id = ?")
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.and_then(|row| {
+            let revision: Sha = row.get::<String, _>(0).parse().ok()?;
+            Some(Built { id, revision, subject: row.get(1) })
+        }))
+    }
+
+    /// Releases that were live once, each named once, the last one first.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn once_live(&self, app: &App) -> Result<Vec<ReleaseId>, StoreError> {
+        let rows = sqlx::query(
+            "select release, max(id) as last from deployments where app = ? and state = 'deployed' \
+             group by release order by last desc",
+        )
+        .bind(app.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(|row| ReleaseId(row.get::<u32, _>(0))).collect())
+    }
+}
+
+fn history_row(row: &SqliteRow) -> Option<HistoryRow> {
+    Some(HistoryRow {
+        id: DeploymentId(row.get::<u32, _>(0)),
+        app: row.get::<String, _>(1).parse().ok()?,
+        kind: row.get(2),
+        state: row.get(3),
+        revision: row.get::<Option<String>, _>(4).and_then(|text| text.parse().ok()),
+        subject: row.get(5),
+        release: ReleaseId(row.get::<u32, _>(6)),
+        by: row.get(7),
+        accepted: row.get(8),
+        ended: row.get(9),
+    })
+}
