@@ -9,6 +9,8 @@ mod document;
 mod error;
 mod probe;
 mod read;
+#[cfg(test)]
+mod refusals;
 mod service;
 mod settings;
 mod source;
