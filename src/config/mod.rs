@@ -7,6 +7,8 @@ mod build;
 mod database;
 mod document;
 mod error;
+#[cfg(test)]
+mod example;
 mod probe;
 mod read;
 #[cfg(test)]
