@@ -1,7 +1,25 @@
 //! Configuration: root's files, read once, validated, and then just values.
+//!
+//! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
+//! there is a file for each table: `source`, `build`, `service`, `database`, `probe`.
 
+mod build;
+mod database;
+mod document;
+mod error;
+#[cfg(test)]
+mod example;
+mod probe;
+mod read;
+#[cfg(test)]
+mod refusals;
+mod service;
 mod settings;
+mod source;
 #[cfg(test)]
 pub mod testing;
+mod values;
 
+pub use error::ConfigError;
+pub use read::{apps, load, parse};
 pub use settings::*;
