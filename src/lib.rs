@@ -4,6 +4,7 @@
 pub mod config;
 pub mod database;
 pub mod deploy;
+pub mod events;
 pub mod model;
 pub mod paths;
 pub mod steps;
