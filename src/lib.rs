@@ -1,7 +1,9 @@
 //! `tsh-agent`: makes a new revision live on one production server, and never leaves the server worse
 //! than it found it.
 
+pub mod api;
 pub mod config;
 pub mod model;
 pub mod paths;
 pub mod steps;
+pub mod when;
