@@ -5,6 +5,7 @@
 //! the bus policy (`units/dbus-1`), not here.
 
 pub mod client;
+mod plain;
 mod refusal;
 mod server;
 
@@ -14,6 +15,7 @@ use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
+pub use plain::plain;
 pub use refusal::{Kind, Refusal};
 pub use server::{changed, serve};
 

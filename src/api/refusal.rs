@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
+use super::plain;
 use crate::model::names::{App, BadName, DeploymentId};
 use crate::model::outcome::Exit;
 use crate::when;
@@ -140,8 +141,8 @@ impl Refusal {
         let kind = Kind::ALL.into_iter().find(|kind| kind.error_name() == name)?;
         // Another version may say more, or say it as plain text; its sentence is still worth showing.
         Some(match serde_json::from_str::<Wire<'_>>(message) {
-            Ok(wire) => Self { kind, what: wire.what.into_owned(), hint: wire.hint.map(Into::into) },
-            Err(_) => Self::new(kind, message),
+            Ok(wire) => Self { kind, what: plain(&wire.what), hint: wire.hint.as_deref().map(plain) },
+            Err(_) => Self::new(kind, plain(message)),
         })
     }
 }

@@ -20,7 +20,8 @@ pub async fn serve(builder: zbus::connection::Builder<'_>, core: Arc<impl Core>)
     let connection = builder.build().await?;
     let bus = fdo::DBusProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
     connection.object_server().at(PATH, Agent { core, bus }).await?;
-    connection.request_name(NAME).await?;
+    // By default a second core would take the name from the first; there must never be two.
+    connection.request_name_with_flags(NAME, fdo::RequestNameFlags::DO_NOT_QUEUE).await?;
     Ok(connection)
 }
 
