@@ -1,6 +1,7 @@
 //! `tsh-agent`: makes a new revision live on one production server, and never leaves the server worse
 //! than it found it.
 
+pub mod api;
 pub mod config;
 pub mod database;
 pub mod deploy;
@@ -9,3 +10,4 @@ pub mod model;
 pub mod paths;
 pub mod steps;
 pub mod store;
+pub mod when;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Cause, Pending};
+use super::journal::{Cause, Invocation, Pending};
 use super::lane::Lane;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
@@ -55,6 +55,17 @@ pub struct DeploymentView {
     pub database: Option<String>,
     /// More to say about the end.
     pub note: Option<String>,
+    /// Runs of units that belong to it, for the journal: of the steps, and of the application as it started it.
+    pub runs: Vec<RunView>,
+}
+
+/// One run of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunView {
+    /// The unit.
+    pub unit: String,
+    /// systemd's id of the run.
+    pub invocation: Invocation,
 }
 
 /// One attempt at a step.

@@ -1,0 +1,272 @@
+//! The calling side: what the command line uses.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use zbus::connection::Builder;
+use zbus::proxy::{CacheProperties, OwnerChangedStream};
+use zbus::{Connection, Variant, fdo};
+
+use super::{NAME, Refusal, plain};
+use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::step::Step;
+use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+
+/// No method takes long: a deployment goes on by itself. A silent core is a lost one.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How often a lost core is looked for.
+const LOOK: Duration = Duration::from_millis(250);
+
+#[zbus::proxy(interface = "sale.tsh.Agent1", default_service = "sale.tsh.Agent1", default_path = "/sale/tsh/Agent1")]
+trait Agent {
+    async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
+    async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
+    async fn abort(&self, id: u32) -> zbus::Result<()>;
+    async fn show(&self, id: u32) -> zbus::Result<String>;
+    async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
+    async fn status(&self, app: &str) -> zbus::Result<String>;
+    async fn apps(&self) -> zbus::Result<Vec<String>>;
+    async fn output(&self, id: u32, step: &str, offset: u64) -> zbus::Result<(Vec<u8>, u64)>;
+    #[zbus(signal)]
+    fn changed(&self, app: &str, id: u32, state: &str) -> zbus::Result<()>;
+}
+
+/// Why a call brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The core says no.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// There is no bus to ask on.
+    #[error("the system bus cannot be reached: {0}")]
+    NoBus(String),
+    /// Nobody has the name.
+    #[error("the agent is not running")]
+    NotRunning,
+    /// The bus does not let this user ask.
+    #[error("the system bus does not let you talk to the agent")]
+    Denied,
+    /// The core went away in the middle, so what was asked may have been done.
+    #[error("the agent went away before it answered")]
+    Lost,
+    /// The answer is not one that this version knows.
+    #[error("the agent's answer is not understood: {0}")]
+    Strange(String),
+}
+
+impl From<zbus::Error> for Error {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, text, _) => {
+                let text = text.unwrap_or_default();
+                match Refusal::from_wire(&name, &text) {
+                    Some(refusal) => Self::Refused(refusal),
+                    // The bus asked systemd to start the core, and that failed.
+                    None if name.starts_with("org.freedesktop.systemd1.") => Self::NotRunning,
+                    None => Self::Strange(format!("{name}: {}", plain(&text))),
+                }
+            }
+            zbus::Error::FDO(error) => (*error).into(),
+            zbus::Error::InputOutput(_) => Self::Lost,
+            other => Self::Strange(other.to_string()),
+        }
+    }
+}
+
+impl From<fdo::Error> for Error {
+    fn from(error: fdo::Error) -> Self {
+        use fdo::Error as E;
+        match error {
+            E::ZBus(error) => error.into(),
+            E::ServiceUnknown(_) | E::NameHasNoOwner(_) | E::SpawnChildExited(_) | E::SpawnFailed(_) => {
+                Self::NotRunning
+            }
+            E::AccessDenied(_) => Self::Denied,
+            E::NoReply(_) | E::Timeout(_) | E::TimedOut(_) | E::Disconnected(_) => Self::Lost,
+            other => Self::Strange(plain(&other.to_string())),
+        }
+    }
+}
+
+/// A connection to the agent.
+pub struct Client {
+    connection: Connection,
+    agent: AgentProxy<'static>,
+    address: Option<String>,
+}
+
+impl Client {
+    /// Connects to the bus at `address`, or to the system bus.
+    ///
+    /// # Errors
+    /// If there is no bus. Whether the agent is there shows with the first call.
+    pub async fn connect(address: Option<String>) -> Result<Self, Error> {
+        let builder = match &address {
+            Some(address) => Builder::address(address.as_str()),
+            None => Builder::system(),
+        };
+        let no_bus = |error: zbus::Error| Error::NoBus(error.to_string());
+        let connection = builder.method_timeout(ANSWER).build().await.map_err(no_bus)?;
+        let agent = AgentProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
+        Ok(Self { connection, agent, address })
+    }
+
+    /// Starts listening. Subscribe first, then ask: nothing falls between.
+    ///
+    /// # Errors
+    /// If the bus is gone.
+    pub async fn subscribe(&self) -> Result<Watch, Error> {
+        Ok(Watch {
+            changed: self.agent.receive_changed().await?,
+            owner: self.agent.inner().receive_owner_changed().await?,
+        })
+    }
+
+    /// Waits until the agent is back on the bus, and connects again: the core may be restarted, or upgraded,
+    /// in the middle of a deployment, and the deployment goes on without it.
+    ///
+    /// # Errors
+    /// If it has not come back within `limit`.
+    pub async fn come_back(&mut self, limit: Duration) -> Result<Watch, Error> {
+        let look = async {
+            loop {
+                if let Ok(watch) = self.again().await {
+                    return watch;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(limit, look).await.map_err(|_| Error::Lost)
+    }
+
+    async fn again(&mut self) -> Result<Watch, Error> {
+        let fresh = Self::connect(self.address.clone()).await?;
+        // Looking is not asking: a core that was stopped on purpose must not be started by the bus.
+        let bus = fdo::DBusProxy::new(&fresh.connection).await?;
+        if !bus.name_has_owner(zbus::names::BusName::from_static_str(NAME)?).await? {
+            return Err(Error::NotRunning);
+        }
+        let watch = fresh.subscribe().await?;
+        *self = fresh;
+        Ok(watch)
+    }
+
+    /// Asks for a deployment.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn deploy(&self, app: &App, wanted: Option<&Wanted>, force: bool) -> Result<DeploymentId, Error> {
+        let options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+        Ok(DeploymentId(self.agent.deploy(app.as_str(), wanted.map_or("", Wanted::as_str), options).await?))
+    }
+
+    /// Asks to go back.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn rollback(&self, app: &App, to: Option<DeploymentId>) -> Result<DeploymentId, Error> {
+        Ok(DeploymentId(self.agent.rollback(app.as_str(), to.map_or(0, |to| to.0), HashMap::new()).await?))
+    }
+
+    /// Asks a running deployment to stop and undo.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn abort(&self, id: DeploymentId) -> Result<(), Error> {
+        Ok(self.agent.abort(id.0).await?)
+    }
+
+    /// Everything about one deployment.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Error> {
+        view(&self.agent.show(id.0).await?)
+    }
+
+    /// The last deployments, newest first.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn history(&self, app: Option<&App>, limit: u32) -> Result<Vec<HistoryRow>, Error> {
+        view(&self.agent.history(app.map_or("", App::as_str), limit).await?)
+    }
+
+    /// One application now.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn status(&self, app: &App) -> Result<StatusView, Error> {
+        view(&self.agent.status(app.as_str()).await?)
+    }
+
+    /// The configured applications.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn apps(&self) -> Result<Vec<App>, Error> {
+        let names = self.agent.apps().await?;
+        names.into_iter().map(|name| name.parse().map_err(|bad| Error::Strange(format!("{bad}")))).collect()
+    }
+
+    /// Output of a step from `offset` on, and the offset after it.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn output(&self, id: DeploymentId, step: Step, offset: u64) -> Result<(Vec<u8>, u64), Error> {
+        Ok(self.agent.output(id.0, step.word(), offset).await?)
+    }
+}
+
+/// What the agent tells by itself.
+pub struct Watch {
+    changed: ChangedStream,
+    owner: OwnerChangedStream<'static>,
+}
+
+/// One piece of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something about the deployment changed: look.
+    Changed,
+    /// The agent, or the bus, went away.
+    Lost,
+}
+
+impl Watch {
+    /// Waits for news about one deployment.
+    pub async fn next(&mut self, id: DeploymentId) -> News {
+        loop {
+            tokio::select! {
+                signal = self.changed.next() => match signal {
+                    Some(signal) if signal.args().is_ok_and(|args| args.id == id.0) => return News::Changed,
+                    Some(_) => {}
+                    None => return News::Lost,
+                },
+                owner = self.owner.next() => return match owner {
+                    Some(Some(_)) => News::Changed,
+                    Some(None) | None => News::Lost,
+                },
+            }
+        }
+    }
+}
+
+fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    let strange = |error: serde_json::Error| Error::Strange(error.to_string());
+    let mut value = serde_json::from_str(text).map_err(strange)?;
+    clean(&mut value);
+    serde_json::from_value(value).map_err(strange)
+}
+
+/// Every text of a view, once, here: no screen has to think of it.
+fn clean(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = plain(text),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(clean),
+        serde_json::Value::Object(values) => values.values_mut().for_each(clean),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}

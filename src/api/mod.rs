@@ -1,0 +1,80 @@
+//! The interface of the agent on the system bus: thin. The core serves it, the command line uses it.
+//!
+//! Views cross as JSON, so that a field can be added without a new method. The signal carries words of
+//! state and no text: everybody on the machine can read a broadcast. Who may call at all is decided by
+//! the bus policy (`units/dbus-1`), not here.
+
+pub mod client;
+mod plain;
+mod refusal;
+mod server;
+
+use std::future::Future;
+
+use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::step::Step;
+use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+
+pub use plain::plain;
+pub use refusal::{Kind, Refusal};
+pub use server::{changed, serve};
+
+/// The name on the bus.
+pub const NAME: &str = "sale.tsh.Agent1";
+/// The path of the one object.
+pub const PATH: &str = "/sale/tsh/Agent1";
+/// The interface.
+pub const INTERFACE: &str = "sale.tsh.Agent1";
+
+/// Who asks, as the bus knows it; a process cannot lie about this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub uid: u32,
+    /// Its name, or "uid 1234" where it has none.
+    pub name: String,
+}
+
+/// What the interface needs of the core. Each method answers soon; a deployment goes on by itself.
+pub trait Core: Send + Sync + 'static {
+    /// Accepts a deployment of `wanted`, or of the configured branch.
+    fn deploy(
+        &self,
+        by: Caller,
+        app: App,
+        wanted: Option<Wanted>,
+        force: bool,
+    ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
+
+    /// Accepts going back to the release of deployment `to`, or to the one before the live one.
+    fn rollback(
+        &self,
+        by: Caller,
+        app: App,
+        to: Option<DeploymentId>,
+    ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
+
+    /// Asks a running deployment to stop and undo.
+    fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Everything about one deployment.
+    fn show(&self, id: DeploymentId) -> impl Future<Output = Result<DeploymentView, Refusal>> + Send;
+
+    /// The last deployments, newest first; of all applications if none is named.
+    fn history(&self, app: Option<App>, limit: u32) -> impl Future<Output = Result<Vec<HistoryRow>, Refusal>> + Send;
+
+    /// One application now.
+    fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;
+
+    /// The configured applications.
+    fn apps(&self) -> impl Future<Output = Vec<App>> + Send;
+
+    /// Output of a step from `offset` on, at most some 64 KiB, and the offset after it. A client that has
+    /// everything gets nothing and the same offset.
+    fn output(
+        &self,
+        id: DeploymentId,
+        step: Step,
+        offset: u64,
+    ) -> impl Future<Output = Result<(Vec<u8>, u64), Refusal>> + Send;
+}

@@ -1,0 +1,139 @@
+//! The serving side: arguments become values, values become JSON, refusals become named errors.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use zbus::message::Header;
+use zbus::{Connection, Variant, fdo};
+
+use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
+use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::step::Step;
+
+/// Serves `core` on the bus that `builder` names. Whoever sees the name on the bus can call: the object is
+/// there before it. The connection is returned because it is the service's life.
+///
+/// # Errors
+/// If the bus cannot be reached, or the name is taken or not allowed.
+pub async fn serve(builder: zbus::connection::Builder<'_>, core: Arc<impl Core>) -> zbus::Result<Connection> {
+    let connection = builder.build().await?;
+    let bus = fdo::DBusProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
+    connection.object_server().at(PATH, Agent { core, bus }).await?;
+    // By default a second core would take the name from the first; there must never be two.
+    connection.request_name_with_flags(NAME, fdo::RequestNameFlags::DO_NOT_QUEUE).await?;
+    Ok(connection)
+}
+
+/// Tells everybody that something about a deployment changed: a word of state, never text.
+///
+/// # Errors
+/// If the bus is gone.
+pub async fn changed(connection: &Connection, app: &App, id: DeploymentId, state: &str) -> zbus::Result<()> {
+    connection.emit_signal(None::<&str>, PATH, INTERFACE, "Changed", &(app.as_str(), id.0, state)).await
+}
+
+struct Agent<C> {
+    core: Arc<C>,
+    /// Kept: making one costs far more than a call.
+    bus: fdo::DBusProxy<'static>,
+}
+
+#[zbus::interface(name = "sale.tsh.Agent1")]
+impl<C: Core> Agent<C> {
+    async fn deploy(
+        &self,
+        app: &str,
+        wanted: &str,
+        options: HashMap<&str, Variant<'_>>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
+        let force = flags(&options, &["force"])?.contains(&"force");
+        Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
+    }
+
+    async fn rollback(
+        &self,
+        app: &str,
+        to: u32,
+        options: HashMap<&str, Variant<'_>>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        flags(&options, &[])?;
+        let to = (to != 0).then_some(DeploymentId(to));
+        Ok(self.core.rollback(by, app.parse()?, to).await?.0)
+    }
+
+    async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.abort(by, DeploymentId(id)).await
+    }
+
+    async fn show(&self, id: u32) -> Result<String, Refusal> {
+        json(&self.core.show(DeploymentId(id)).await?)
+    }
+
+    async fn history(&self, app: &str, limit: u32) -> Result<String, Refusal> {
+        let app = if app.is_empty() { None } else { Some(app.parse()?) };
+        json(&self.core.history(app, limit).await?)
+    }
+
+    async fn status(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.status(app.parse()?).await?)
+    }
+
+    async fn apps(&self) -> Vec<String> {
+        self.core.apps().await.into_iter().map(String::from).collect()
+    }
+
+    async fn output(&self, id: u32, step: &str, offset: u64) -> Result<(Vec<u8>, u64), Refusal> {
+        let step = Step::ALL
+            .into_iter()
+            .find(|known| known.word() == step)
+            .ok_or_else(|| Refusal::new(Kind::Usage, format!("there is no step {step:?}")))?;
+        self.core.output(DeploymentId(id), step, offset).await
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(signal)]
+    async fn changed(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        app: &str,
+        id: u32,
+        state: &str,
+    ) -> zbus::Result<()>;
+}
+
+impl<C: Core> Agent<C> {
+    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
+        let unknown = || Refusal::internal("the bus does not say who asks");
+        let sender = header.sender().ok_or_else(unknown)?.to_owned();
+        let credentials = self.bus.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
+        let uid = credentials.unix_user_id().ok_or_else(unknown)?;
+        let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })
+    }
+}
+
+/// The options that are set. An unknown one is refused: it may be what makes the order safe.
+fn flags<'a>(options: &HashMap<&'a str, Variant<'_>>, known: &[&str]) -> Result<Vec<&'a str>, Refusal> {
+    let mut set = Vec::new();
+    for (name, value) in options {
+        match value {
+            Variant::Bool(value) if known.contains(name) => set.extend(value.then_some(*name)),
+            _ => return Err(Refusal::new(Kind::Usage, format!("option {name:?} is not known, or not a boolean"))),
+        }
+    }
+    Ok(set)
+}
+
+fn json(view: &impl Serialize) -> Result<String, Refusal> {
+    serde_json::to_string(view).map_err(|error| Refusal::internal(format!("a view cannot be written: {error}")))
+}
