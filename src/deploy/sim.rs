@@ -36,7 +36,8 @@ pub struct Disk {
     pub releases: BTreeSet<ReleaseId>,
     pub good: Option<ReleaseId>,
     pub live: Db,
-    pub others: BTreeMap<String, Db>,
+    pub twin: Option<Db>,
+    pub quarantine: Option<Db>,
     pub acknowledged: BTreeSet<u32>,
     pub boots: u32,
     pub runs: u32,
@@ -99,7 +100,8 @@ impl Sim {
             releases: from.into_iter().collect(),
             good: from,
             live: Db::default(),
-            others: BTreeMap::new(),
+            twin: None,
+            quarantine: None,
             acknowledged: BTreeSet::new(),
             boots: 1,
             runs: 0,
@@ -456,7 +458,7 @@ impl World for Sim {
         Ok(self.disk.live.public_shut_out.then(|| "shut".to_owned()))
     }
 
-    async fn fence(&mut self, _original: Option<&str>) -> Act<Vec<String>> {
+    async fn fence(&mut self) -> Act<Vec<String>> {
         self.act().await?;
         self.disk.live.public_shut_out = true;
         self.disk.live.owner_shut_out = true;
@@ -479,12 +481,14 @@ impl World for Sim {
         Ok(())
     }
 
-    async fn twin(&mut self, name: &str) -> Act<()> {
+    async fn twin(&mut self, _again: bool) -> Act<()> {
         self.act().await?;
         if !self.disk.live.owner_shut_out {
             self.violations.push("a twin was made without a fence".into());
         }
-        self.disk.others.entry(name.to_owned()).or_insert_with(|| self.disk.live.clone());
+        if self.disk.twin.is_none() {
+            self.disk.twin = Some(self.disk.live.clone());
+        }
         self.tick().await;
         Ok(())
     }
@@ -494,15 +498,14 @@ impl World for Sim {
         Ok(())
     }
 
-    async fn has_database(&mut self, name: &str) -> Act<bool> {
-        Ok(self.disk.others.contains_key(name))
+    async fn has_quarantine(&mut self) -> Act<bool> {
+        Ok(self.disk.quarantine.is_some())
     }
 
-    async fn swap_back(&mut self, twin: &str, quarantine: &str, _original: Option<&str>) -> Act<()> {
+    async fn swap_back(&mut self, _original: Option<&str>) -> Act<()> {
         self.act().await?;
-        if let Some(twin) = self.disk.others.remove(twin) {
-            let failed = std::mem::replace(&mut self.disk.live, twin);
-            self.disk.others.insert(quarantine.to_owned(), failed);
+        if let Some(twin) = self.disk.twin.take() {
+            self.disk.quarantine = Some(std::mem::replace(&mut self.disk.live, twin));
             self.disk.live.owner_shut_out = true;
             self.disk.live.public_shut_out = true;
         }
@@ -510,13 +513,15 @@ impl World for Sim {
         Ok(())
     }
 
-    async fn drop_leftovers(&mut self, twin: Option<&str>) -> Act<()> {
+    async fn drop_twin(&mut self) -> Act<()> {
         self.act().await?;
-        if let Some(twin) = twin {
-            self.disk.others.remove(twin);
-        }
+        self.disk.twin = None;
         self.tick().await;
         Ok(())
+    }
+
+    async fn forget_old_databases(&mut self) -> Act<()> {
+        self.act().await
     }
 }
 

@@ -98,19 +98,21 @@ pub trait World {
     /// Its access list.
     async fn access(&mut self) -> Act<Option<String>>;
     /// Closes it to all but the migration; tells the sessions that were ended.
-    async fn fence(&mut self, original: Option<&str>) -> Act<Vec<String>>;
+    async fn fence(&mut self) -> Act<Vec<String>>;
     /// Lets the application's own role in again.
     async fn admit(&mut self) -> Act<()>;
     /// Restores the access list.
     async fn unfence(&mut self, original: Option<&str>) -> Act<()>;
-    /// Makes the twin.
-    async fn twin(&mut self, name: &str) -> Act<()>;
+    /// Makes the twin; `again` tells that an earlier attempt may have made it.
+    async fn twin(&mut self, again: bool) -> Act<()>;
     /// Ends whatever a migration left running.
     async fn settle_migration(&mut self) -> Act<()>;
-    /// Whether a database of this name exists.
-    async fn has_database(&mut self, name: &str) -> Act<bool>;
-    /// Makes the twin the live database, and keeps the failed one under the name of the quarantine.
-    async fn swap_back(&mut self, twin: &str, quarantine: &str, original: Option<&str>) -> Act<()>;
-    /// Drops a twin that was never live, or a quarantine that nobody needs any more.
-    async fn drop_leftovers(&mut self, twin: Option<&str>) -> Act<()>;
+    /// Whether the quarantine of this deployment exists: the swap has happened.
+    async fn has_quarantine(&mut self) -> Act<bool>;
+    /// Makes the twin the live database, and keeps the failed one as the quarantine. It comes out fenced.
+    async fn swap_back(&mut self, original: Option<&str>) -> Act<()>;
+    /// Drops the twin, which was never live.
+    async fn drop_twin(&mut self) -> Act<()>;
+    /// Drops twins and quarantines of earlier deployments that nobody needs any more.
+    async fn forget_old_databases(&mut self) -> Act<()>;
 }

@@ -4,10 +4,11 @@
 //! counts is always read again. The answer to `StartUnit` is not success either: the job may still fail.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use zbus::{MatchRule, MessageStream, OwnedObjectPath, OwnedVariant};
+use zbus::{MessageStream, OwnedMatchRule, OwnedObjectPath, OwnedVariant};
 
 use crate::deploy::world::UnitNow;
 use crate::model::journal::Cause;
@@ -17,7 +18,11 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
-#[zbus::proxy(interface = "org.freedesktop.systemd1.Manager", default_service = "org.freedesktop.systemd1", default_path = "/org/freedesktop/systemd1")]
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
 trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
@@ -222,24 +227,25 @@ impl Systemd {
     /// # Errors
     /// If the bus refuses.
     pub async fn changes(&self) -> Result<MessageStream, Cause> {
-        let rule = async {
-            let rule = MatchRule::builder()
-                .msg_type(zbus::message::Type::Signal)
-                .sender(NAME)?
-                .interface("org.freedesktop.DBus.Properties")?
-                .member("PropertiesChanged")?
-                .path_namespace(format!("{PATH}/unit"))?
-                .build();
-            MessageStream::for_match_rule(rule, &self.bus, Some(256)).await
+        let rule = format!(
+            "type='signal',sender='{NAME}',interface='org.freedesktop.DBus.Properties',\
+             member='PropertiesChanged',path_namespace='{PATH}/unit'"
+        );
+        let stream = async {
+            let rule = OwnedMatchRule::try_from(rule.as_str())?;
+            MessageStream::for_match_rule(rule, &self.bus, NonZero::new(256)).await
         };
-        rule.await.map_err(|error| failed("watch", "the units", &error))
+        stream.await.map_err(|error| failed("watch", "the units", &error))
     }
 }
 
 fn failed(what: &str, unit: &str, error: &zbus::Error) -> Cause {
-    let cause = Cause::new(format!("systemd would not {what} {unit}: {}", crate::api::plain(error)));
+    let cause = Cause::new(format!("systemd would not {what} {unit}: {}", super::chain(error)));
     match error {
-        zbus::Error::MethodError(name, ..) if name.as_str().ends_with("InteractiveAuthorizationRequired") || name.as_str().ends_with("AccessDenied") => {
+        zbus::Error::MethodError(name, ..)
+            if name.as_str().ends_with("InteractiveAuthorizationRequired")
+                || name.as_str().ends_with("AccessDenied") =>
+        {
             cause.hint("the polkit rules do not allow it: run `tsh-agent init` again as root")
         }
         _ => cause,

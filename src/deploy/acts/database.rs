@@ -87,16 +87,15 @@ fn original<W: World>(engine: &Engine<'_, W>) -> Option<String> {
 
 /// Shuts everybody out but the migration.
 pub async fn fence<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
-    let original = original(engine);
-    let ended = engine.world.fence(original.as_deref()).await?;
+    let ended = engine.world.fence().await?;
     Ok(Output::Fenced { ended })
 }
 
 /// Makes the rollback point.
 pub async fn twin<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
-    let database = twin_name(engine);
-    engine.world.twin(&database).await?;
-    Ok(Output::Twinned { database })
+    let again = engine.journal.attempts(Step::Twin) > 1;
+    engine.world.twin(again).await?;
+    Ok(Output::Twinned { database: twin_name(engine) })
 }
 
 /// Lets the application in again, behind the closed door.
@@ -116,23 +115,20 @@ pub async fn open<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 /// Decides from facts what becomes of the database, and does it.
 pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
     engine.world.settle_migration().await?;
-    let (twin, quarantine) = (twin_name(engine), quarantine_name(engine));
-    if engine.world.has_database(&quarantine).await? {
-        // An earlier attempt has swapped; calling again finishes what it left.
-        let original = original(engine);
-        engine.world.swap_back(&twin, &quarantine, original.as_deref()).await?;
-        return Ok(Output::Restored(Restored::SwappedBack { quarantine }));
-    }
-    if as_it_was(engine).await? {
-        engine.world.drop_leftovers(Some(&twin)).await?;
+    // An earlier attempt may have swapped already; calling again finishes what it left.
+    let swapped = engine.world.has_quarantine().await?;
+    if !swapped && as_it_was(engine).await? {
+        if engine.journal.touched(Step::Twin) {
+            engine.world.drop_twin().await?;
+        }
         return Ok(Output::Restored(Restored::Unchanged));
     }
-    if engine.journal.output(Step::Twin).is_none() {
+    if !swapped && engine.journal.output(Step::Twin).is_none() {
         return Ok(Output::Restored(Restored::HandedOver));
     }
     let original = original(engine);
-    engine.world.swap_back(&twin, &quarantine, original.as_deref()).await?;
-    Ok(Output::Restored(Restored::SwappedBack { quarantine }))
+    engine.world.swap_back(original.as_deref()).await?;
+    Ok(Output::Restored(Restored::SwappedBack { quarantine: quarantine_name(engine) }))
 }
 
 /// Case 0: the migration never ran; or all of it ran in transactions that were rolled back, which the schema's

@@ -87,7 +87,7 @@ async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Repo
             Ok(out)
         }
         (Step::Prune, out) => {
-            engine.world.drop_leftovers(None).await?;
+            engine.world.forget_old_databases().await?;
             Ok(out)
         }
         (_, out) => Ok(out),

@@ -1,0 +1,105 @@
+//! Links, the door, requests, free space: small things on disk, each durable when the call returns.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::model::names::{App, ReleaseId};
+use crate::paths;
+
+/// The release that `links/current` points to; `None` if there is no link, or it points anywhere else.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn link(app: &App) -> io::Result<Option<ReleaseId>> {
+    match fs::read_link(paths::links(app).join("current")) {
+        Ok(target) => Ok(target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Points `links/current` at a release in one rename, or removes it.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn point(app: &App, to: Option<ReleaseId>) -> io::Result<()> {
+    let links = paths::links(app);
+    let (new, current) = (links.join(".current"), links.join("current"));
+    match to {
+        Some(id) => {
+            // A crash may have left it.
+            remove(&new)?;
+            symlink(Path::new("../releases").join(id.to_string()), &new)?;
+            fs::rename(&new, &current)?;
+        }
+        None => remove(&current)?,
+    }
+    sync(&links)
+}
+
+/// Whether a sealed release is there: a release directory exists only if it is complete.
+#[must_use]
+pub fn has_release(app: &App, id: ReleaseId) -> bool {
+    paths::release(app, id).is_dir()
+}
+
+/// Whether the door is closed.
+#[must_use]
+pub fn door_closed(app: &App) -> bool {
+    paths::door(app).exists()
+}
+
+/// Closes or opens the door.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn set_door(app: &App, closed: bool) -> io::Result<()> {
+    let door = paths::door(app);
+    if closed {
+        File::create(&door)?.sync_all()?;
+    } else {
+        remove(&door)?;
+    }
+    sync(&paths::links(app))
+}
+
+/// Writes a step's request whole.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_request(app: &App, text: &[u8]) -> io::Result<()> {
+    let path = paths::request(app);
+    let folder = path.parent().unwrap_or(Path::new(paths::RUN));
+    fs::create_dir_all(folder)?;
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    sync(folder)
+}
+
+/// Free space of the file systems that a deployment fills, in bytes. Places that do not exist yet are left out.
+#[must_use]
+pub fn space(app: &App) -> Vec<(PathBuf, u64)> {
+    let places = [paths::releases(app), paths::built(app), paths::fetched(app), PathBuf::from(paths::STATE)];
+    let free = |place: PathBuf| {
+        let stat = nix::sys::statvfs::statvfs(&place).ok()?;
+        Some((place, stat.blocks_available() * stat.fragment_size()))
+    };
+    places.into_iter().filter_map(free).collect()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A rename is atomic, but durable only after this.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

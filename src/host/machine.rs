@@ -1,0 +1,347 @@
+//! The real machine behind the engine, for one deployment of one application.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+
+use super::systemd::{State, Systemd};
+use super::{files, step_output};
+use crate::config::{Database, Migrations, Settings};
+use crate::database::{Aside, Cluster, DatabaseError, Kind};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::request::{Report, Request};
+use crate::store::Store;
+
+/// Nobody waits longer than this for a signal that may have been missed.
+const BELT: Duration = Duration::from_secs(5);
+/// Stopping a step kills it; this is for systemd itself.
+const STEP_STOP: Duration = Duration::from_secs(100);
+
+/// The machine.
+pub struct Machine {
+    /// The application.
+    pub settings: Settings,
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Entries written so far.
+    pub written: usize,
+    /// The state.
+    pub store: Store,
+    /// The service manager.
+    pub systemd: Systemd,
+    /// The current boot.
+    pub boot: Boot,
+    /// Who asked to abort.
+    pub abort: watch::Receiver<Option<String>>,
+    /// Told after each entry.
+    pub written_to: tokio::sync::mpsc::UnboundedSender<(DeploymentId, Fact)>,
+}
+
+/// Now, in milliseconds since 1970 (UTC).
+#[must_use]
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+impl Machine {
+    fn unit_of(&self, kind: &str) -> String {
+        format!("tsh-agent-{kind}@{}.service", self.settings.app)
+    }
+
+    fn database(&self) -> Act<&Database> {
+        self.settings.database.as_ref().ok_or_else(|| Cause::new("no database is configured"))
+    }
+
+    fn io<T>(what: &str, result: std::io::Result<T>) -> Act<T> {
+        result.map_err(|error| Cause::new(format!("{what}: {error}")))
+    }
+
+    fn aside(&self, kind: Kind) -> Act<Aside> {
+        let name = &self.database()?.name;
+        Ok(match kind {
+            Kind::Twin => Aside::twin(name, self.id),
+            Kind::Quarantine => Aside::quarantine(name, self.id),
+        })
+    }
+
+    fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
+        if state.invocation.is_empty() || state.invocation == *before {
+            return StepNow::Idle;
+        }
+        let running = matches!(state.active.as_str(), "activating" | "deactivating" | "reloading");
+        let exited = state.active == "active" && state.sub == "exited";
+        if running || (state.active == "active" && !exited) {
+            return StepNow::Running(state.invocation.clone());
+        }
+        let report = step_output::report(&self.settings.app, kind, &state.invocation);
+        let unit = self.unit_of(kind);
+        let report = match report {
+            Some(Report::Done(_)) if !exited => None,
+            Some(Report::Failed(mut cause)) => {
+                cause.unit = Some((unit.clone(), state.invocation.clone()));
+                Some(Report::Failed(cause))
+            }
+            other => other,
+        };
+        let silent = || {
+            let how = state.ended();
+            Report::Failed(step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how))
+        };
+        StepNow::Ended(state.invocation.clone(), Box::new(report.unwrap_or_else(silent)))
+    }
+
+    /// The first watched unit that is no longer as it was.
+    async fn first_dead(&self, watched: &[UnitWas]) -> Act<Option<Cause>> {
+        for was in watched {
+            let state = self.systemd.state(was.name.as_str()).await?;
+            if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
+                let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
+                if state.restarts > was.restarts {
+                    cause.what = format!("{} died, and systemd restarted it: {}", was.name, state.words());
+                }
+                cause.unit = Some((was.name.to_string(), was.invocation.clone()));
+                return Ok(Some(cause));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn asked(error: DatabaseError) -> Cause {
+    let hint = error.hint();
+    Cause::new(error.to_string()).hint(hint)
+}
+
+impl World for Machine {
+    async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
+        let entry = Entry { at: now(), boot: self.boot.clone(), fact };
+        let written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
+        written.map_err(|error| Halted(super::chain(&error)))?;
+        self.written += 1;
+        // Nobody may be listening any more when the core is stopping.
+        let _ = self.written_to.send((self.id, entry.fact));
+        Ok(())
+    }
+
+    fn boot(&self) -> Boot {
+        self.boot.clone()
+    }
+
+    fn now(&self) -> i64 {
+        now()
+    }
+
+    fn abort_asked(&mut self) -> Option<String> {
+        if !self.abort.has_changed().unwrap_or(false) {
+            return None;
+        }
+        self.abort.borrow_and_update().clone()
+    }
+
+    async fn pause(&mut self, attempt: usize) {
+        let seconds = u64::try_from(attempt).unwrap_or(1).min(5) * 2;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    async fn clear_step(&mut self, kind: &str) -> Act<Invocation> {
+        let unit = self.unit_of(kind);
+        let state = self.systemd.state(&unit).await?;
+        match state.active.as_str() {
+            "inactive" => {}
+            "failed" => self.systemd.forget(&unit).await,
+            _ => self.systemd.stop(&unit, STEP_STOP).await?,
+        }
+        Ok(self.systemd.state(&unit).await?.invocation)
+    }
+
+    async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {
+        let text = serde_json::to_vec(request).map_err(|error| Cause::new(format!("the request: {error}")))?;
+        Self::io("the step's request cannot be written", files::write_request(&self.settings.app, &text))?;
+        self.systemd.begin(&self.unit_of(kind)).await
+    }
+
+    async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow> {
+        let state = self.systemd.state(&self.unit_of(kind)).await?;
+        Ok(self.step_now(kind, before, &state))
+    }
+
+    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[UnitWas]) -> Act<Report> {
+        let unit = self.unit_of(kind);
+        let mut changes = self.systemd.changes().await?;
+        let mut idle = 0;
+        loop {
+            let state = self.systemd.state(&unit).await?;
+            match self.step_now(kind, before, &state) {
+                StepNow::Ended(_, report) => return Ok(*report),
+                // The job may not have begun yet; an assertion that fails never begins it.
+                StepNow::Idle => idle += 1,
+                StepNow::Running(_) => {}
+            }
+            if idle > 20 {
+                return Err(Cause::new(format!("{unit} did not start: {}", state.words())));
+            }
+            if let Some(cause) = self.first_dead(watched).await? {
+                self.systemd.stop(&unit, STEP_STOP).await?;
+                return Ok(Report::Failed(cause));
+            }
+            tokio::select! {
+                _ = changes.next() => {}
+                _ = tokio::time::sleep(if idle > 0 { BELT / 20 } else { BELT }) => {}
+                Ok(()) = wanted(&self.abort) => {
+                    self.systemd.stop(&unit, STEP_STOP).await?;
+                    return Ok(Report::Failed(Cause::new("stopped, because an abort was asked")));
+                }
+            }
+        }
+    }
+
+    async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {
+        Ok(self.systemd.state(name.as_str()).await?.into())
+    }
+
+    async fn start_unit(&mut self, name: &UnitName) -> Act<()> {
+        let started = self.systemd.start(name.as_str(), self.settings.probe.deadline).await;
+        if started.is_ok() {
+            return started;
+        }
+        let state = self.systemd.state(name.as_str()).await?;
+        let mut cause = Cause::new(format!("{name} could not be started: {}", state.words()));
+        cause.unit = Some((name.to_string(), state.invocation));
+        Err(cause)
+    }
+
+    async fn stop_unit(&mut self, name: &UnitName) -> Act<()> {
+        self.systemd.stop(name.as_str(), self.settings.service.stop_timeout).await?;
+        self.systemd.forget(name.as_str()).await;
+        Ok(())
+    }
+
+    async fn link(&mut self) -> Act<Option<ReleaseId>> {
+        Self::io("the link to the live release cannot be read", files::link(&self.settings.app))
+    }
+
+    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
+        Self::io("the link to the live release cannot be moved", files::point(&self.settings.app, to))
+    }
+
+    async fn has_release(&mut self, id: ReleaseId) -> Act<bool> {
+        Ok(files::has_release(&self.settings.app, id))
+    }
+
+    async fn door_closed(&mut self) -> Act<bool> {
+        Ok(files::door_closed(&self.settings.app))
+    }
+
+    async fn set_door(&mut self, closed: bool) -> Act<()> {
+        Self::io("the door cannot be moved", files::set_door(&self.settings.app, closed))
+    }
+
+    async fn space(&mut self) -> Act<Vec<(PathBuf, u64)>> {
+        Ok(files::space(&self.settings.app))
+    }
+
+    async fn settle(&mut self, release: ReleaseId) -> Act<()> {
+        let settled = self.store.settle(&self.settings.app, release, self.id).await;
+        settled.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
+        let live = self.store.once_live(&self.settings.app).await;
+        let mut kept = live.map_err(|error| Cause::new(super::chain(&error)))?;
+        kept.retain(|id| files::has_release(&self.settings.app, *id));
+        kept.truncate(self.settings.keep_releases);
+        kept.extend(self.link().await?);
+        Ok(kept)
+    }
+
+    async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {
+        let database = self.database()?;
+        match &database.migrations {
+            Migrations::Alembic { table, .. } => {
+                Cluster::local().schema_revisions(&database.name, table).await.map_err(asked)
+            }
+            Migrations::Django { .. } | Migrations::Commands { .. } => Ok(Vec::new()),
+        }
+    }
+
+    async fn fingerprint(&mut self) -> Act<String> {
+        let database = self.database()?;
+        let books = match &database.migrations {
+            Migrations::Alembic { table, .. } => Some(table.as_str()),
+            Migrations::Django { .. } | Migrations::Commands { .. } => None,
+        };
+        Cluster::local().fingerprint(&database.name, books).await.map_err(asked)
+    }
+
+    async fn access(&mut self) -> Act<Option<String>> {
+        Cluster::local().access(&self.database()?.name).await.map_err(asked)
+    }
+
+    async fn fence(&mut self) -> Act<Vec<String>> {
+        Cluster::local().fence(&self.database()?.name).await.map_err(asked)
+    }
+
+    async fn admit(&mut self) -> Act<()> {
+        let database = self.database()?;
+        Cluster::local().admit(&database.name, &database.owner).await.map_err(asked)
+    }
+
+    async fn unfence(&mut self, original: Option<&str>) -> Act<()> {
+        Cluster::local().unfence(&self.database()?.name, original).await.map_err(asked)
+    }
+
+    async fn twin(&mut self, again: bool) -> Act<()> {
+        let twin = self.aside(Kind::Twin)?;
+        Cluster::local().twin(&self.database()?.name, &twin, again).await.map_err(asked)
+    }
+
+    async fn settle_migration(&mut self) -> Act<()> {
+        Cluster::local().settle_migration(&self.database()?.name).await.map_err(asked)?;
+        Ok(())
+    }
+
+    async fn has_quarantine(&mut self) -> Act<bool> {
+        let aside = self.aside(Kind::Quarantine)?;
+        let leftovers = Cluster::local().leftovers(&self.database()?.name).await.map_err(asked)?;
+        Ok(leftovers.iter().any(|leftover| leftover.aside == aside))
+    }
+
+    async fn swap_back(&mut self, original: Option<&str>) -> Act<()> {
+        let (twin, quarantine) = (self.aside(Kind::Twin)?, self.aside(Kind::Quarantine)?);
+        Cluster::local().swap_back(&self.database()?.name, &twin, &quarantine, original).await.map_err(asked)?;
+        Ok(())
+    }
+
+    async fn drop_twin(&mut self) -> Act<()> {
+        let twin = self.aside(Kind::Twin)?;
+        Cluster::local().drop(&self.database()?.name, &twin).await.map_err(asked)
+    }
+
+    async fn forget_old_databases(&mut self) -> Act<()> {
+        let Ok(database) = self.database() else { return Ok(()) };
+        let horizon = now() - i64::from(database.quarantine_days) * 86_400_000;
+        let leftovers = Cluster::local().leftovers(&database.name).await.map_err(asked)?;
+        for leftover in leftovers {
+            let made = self.store.deployment(leftover.aside.deployment).await;
+            let ended = made.map_err(|error| Cause::new(super::chain(&error)))?.and_then(|(row, _)| row.ended);
+            let forgotten = match leftover.aside.kind {
+                // The last twin stays until the next deployment has been settled.
+                Kind::Twin => leftover.aside.deployment != self.id && ended.is_some(),
+                Kind::Quarantine => ended.is_some_and(|ended| ended < horizon),
+            };
+            if forgotten {
+                Cluster::local().drop(&database.name, &leftover.aside).await.map_err(asked)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns when somebody has asked to abort; an error means that nobody can any more.
+async fn wanted(abort: &watch::Receiver<Option<String>>) -> Result<(), watch::error::RecvError> {
+    abort.clone().wait_for(Option::is_some).await.map(|_| ())
+}

@@ -1,0 +1,19 @@
+//! The machine: systemd, links, the door.
+
+pub mod files;
+pub mod machine;
+pub mod notify;
+pub mod step_output;
+pub mod systemd;
+
+/// An error with all its causes, in one sentence.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
