@@ -3,10 +3,12 @@
 
 pub mod api;
 pub mod config;
+pub mod daemon;
 pub mod database;
 pub mod deploy;
 pub mod events;
 pub mod host;
+pub mod logging;
 pub mod model;
 pub mod paths;
 pub mod steps;

@@ -12,7 +12,7 @@ use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
 use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
-use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{App, DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 use crate::store::Store;
 
@@ -38,7 +38,7 @@ pub struct Machine {
     /// Who asked to abort.
     pub abort: watch::Receiver<Option<String>>,
     /// Told after each entry.
-    pub written_to: tokio::sync::mpsc::UnboundedSender<(DeploymentId, Fact)>,
+    pub news: tokio::sync::mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
 }
 
 /// Now, in milliseconds since 1970 (UTC).
@@ -123,7 +123,7 @@ impl World for Machine {
         written.map_err(|error| Halted(super::chain(&error)))?;
         self.written += 1;
         // Nobody may be listening any more when the core is stopping.
-        let _ = self.written_to.send((self.id, entry.fact));
+        let _ = self.news.send((self.settings.app.clone(), self.id, entry.fact));
         Ok(())
     }
 

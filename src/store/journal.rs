@@ -1,8 +1,8 @@
 //! Writing: accept a deployment, append to its journal.
 
 use super::{Store, StoreError};
-use crate::model::journal::{Entry, Fact, Order, Output};
-use crate::model::names::{App, DeploymentId, ReleaseId};
+use crate::model::journal::{Entry, Fact, Goal, Order, Output};
+use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
 
 impl Store {
@@ -16,11 +16,14 @@ impl Store {
         app: &App,
         kind: &str,
         wanted: &str,
-        kept: Option<ReleaseId>,
         order: Order,
         at: i64,
         boot: &str,
     ) -> Result<DeploymentId, StoreError> {
+        let kept = match order.goal {
+            Goal::Release(kept) => Some(kept),
+            Goal::Revision(_) => None,
+        };
         let mut transaction = self.pool.begin().await?;
         let inserted = sqlx::query(
             "insert into deployments (app, kind, wanted, by, accepted, state, release, revision) \

@@ -1,0 +1,180 @@
+//! The core: `tsh-agent core`. It owns the deployments; clients only watch.
+
+mod announce;
+mod orders;
+mod recover;
+mod service;
+mod status;
+mod views;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Settings;
+use crate::deploy::engine::Engine;
+use crate::host::machine::Machine;
+use crate::host::systemd::Systemd;
+use crate::host::{chain, notify};
+use crate::model::journal::Fact;
+use crate::model::machine;
+use crate::model::names::{App, DeploymentId};
+use crate::paths;
+use crate::store::Store;
+
+pub use recover::recover;
+
+/// Before the journal is tried again that could not be written.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What is told about a deployment: the application, its number and the entry.
+type News = (App, DeploymentId, Fact);
+
+/// The core's state in memory.
+struct Daemon {
+    store: Store,
+    systemd: Systemd,
+    boot: String,
+    running: Mutex<HashMap<App, Running>>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+/// A deployment that runs now.
+struct Running {
+    id: DeploymentId,
+    abort: watch::Sender<Option<String>>,
+}
+
+/// Why the core cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The boot has no id.
+    #[error("the id of this boot is not known: neither TSH_BOOT_ID nor /proc/sys/kernel/random/boot_id tells it")]
+    Boot,
+    /// The state cannot be used.
+    #[error("the state cannot be used")]
+    Store(#[from] crate::store::StoreError),
+    /// The bus cannot be used.
+    #[error("the system bus cannot be used")]
+    Bus(#[from] zbus::Error),
+    /// The bus went away; the service manager starts the core again.
+    #[error("the system bus went away")]
+    BusGone,
+    /// The system refuses.
+    #[error("the core cannot wait for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs until it is told to stop. Deployments go on when it comes back.
+///
+/// # Errors
+/// If it cannot start, or the bus goes away.
+pub async fn run() -> Result<(), CoreError> {
+    let boot = boot_id().ok_or(CoreError::Boot)?;
+    let store = Store::open(&Path::new(paths::STATE).join("state.db")).await?;
+    let bus = zbus::connection::Builder::system().build().await?;
+    let systemd = Systemd::new(&bus).await?;
+    let (news, heard) = mpsc::unbounded_channel();
+    let daemon = Arc::new(Daemon { store, systemd, boot, running: Mutex::default(), news });
+
+    let served =
+        crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
+    tokio::spawn(announce::announce(served.clone(), heard));
+    daemon.resume_all().await?;
+    notify::status("ready");
+    notify::ready();
+
+    let mut stop = signal(SignalKind::terminate()).map_err(CoreError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CoreError::Signals)?;
+    tokio::select! {
+        _ = stop.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = watchdog() => Ok(()),
+        () = lost(&bus) => Err(CoreError::BusGone),
+        () = lost(&served) => Err(CoreError::BusGone),
+    }
+}
+
+/// The kernel's id of this boot. The sandbox hides `/proc/sys`, so the unit passes it.
+fn boot_id() -> Option<String> {
+    let given = std::env::var("TSH_BOOT_ID").ok();
+    let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let boot = given.or_else(read)?.replace('-', "");
+    let boot = boot.trim().to_owned();
+    (!boot.is_empty()).then_some(boot)
+}
+
+async fn watchdog() {
+    let Some(period) = notify::watchdog() else { return std::future::pending().await };
+    loop {
+        notify::alive();
+        tokio::time::sleep(period / 2).await;
+    }
+}
+
+async fn lost(bus: &zbus::Connection) {
+    use futures_util::StreamExt;
+    let mut messages = zbus::MessageStream::from(bus);
+    while messages.next().await.is_some() {}
+}
+
+impl Daemon {
+    fn running(&self) -> MutexGuard<'_, HashMap<App, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up every deployment that was open when the core went down.
+    async fn resume_all(self: &Arc<Self>) -> Result<(), CoreError> {
+        for (app, id) in self.store.open_deployments().await? {
+            match crate::config::load(&app) {
+                Ok(settings) => self.launch(settings, id),
+                // Nothing is guessed without the settings; the deployment stays open until they can be read.
+                Err(error) => tracing::error!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} waits: {error}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries a deployment out in the background, from wherever its journal is.
+    fn launch(self: &Arc<Self>, settings: Settings, id: DeploymentId) {
+        let (abort, asked) = watch::channel(None);
+        self.running().insert(settings.app.clone(), Running { id, abort });
+        let daemon = Arc::clone(self);
+        tokio::spawn(async move {
+            let app = settings.app.clone();
+            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone()).await {
+                tracing::error!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} is halted: {error}");
+                notify::status(&format!("deployment {id} is halted: {error}"));
+                tokio::time::sleep(AGAIN).await;
+            }
+            daemon.running().remove(&app);
+        });
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        settings: Settings,
+        id: DeploymentId,
+        abort: watch::Receiver<Option<String>>,
+    ) -> Result<(), String> {
+        let journal = self.store.journal(id).await.map_err(|error| chain(&error))?;
+        let fresh = journal.0.len() == 1;
+        let mut world = Machine {
+            settings: settings.clone(),
+            id,
+            written: journal.0.len(),
+            store: self.store.clone(),
+            systemd: self.systemd.clone(),
+            boot: self.boot.clone(),
+            abort,
+            news: self.news.clone(),
+        };
+        let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };
+        let settled = if fresh { engine.run().await } else { engine.resume().await };
+        settled.map(|_| ()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,69 @@
+//! What the interface asks of the core.
+
+use std::sync::Arc;
+
+use super::Daemon;
+use super::orders::broken;
+use crate::api::{Caller, Core, Kind, Refusal};
+use crate::host::step_output;
+use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::step::Step;
+use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+
+/// The core, as the interface sees it.
+pub struct Service(pub Arc<Daemon>);
+
+impl Core for Service {
+    async fn deploy(&self, by: Caller, app: App, wanted: Option<Wanted>, force: bool) -> Result<DeploymentId, Refusal> {
+        self.0.order_deploy(by, app, wanted, force).await
+    }
+
+    async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
+        self.0.order_rollback(by, app, to).await
+    }
+
+    async fn abort(&self, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
+        self.0.order_abort(by, id).await
+    }
+
+    async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
+        let Some((row, wanted)) = self.0.store.deployment(id).await.map_err(broken)? else {
+            return Err(
+                Refusal::new(Kind::NotFound, format!("there is no deployment {id}")).hint("`tsh-agent history`")
+            );
+        };
+        let journal = self.0.store.journal(id).await.map_err(broken)?;
+        let mut view = super::views::deployment(row, wanted, &journal);
+        self.0.tell_what_serves(&mut view).await;
+        Ok(view)
+    }
+
+    async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
+        self.0.store.history(app.as_ref(), limit).await.map_err(broken)
+    }
+
+    async fn status(&self, app: App) -> Result<StatusView, Refusal> {
+        self.0.status_of(app).await
+    }
+
+    async fn apps(&self) -> Vec<App> {
+        crate::config::apps().unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            Vec::new()
+        })
+    }
+
+    async fn output(&self, id: DeploymentId, step: Step, offset: u64) -> Result<(Vec<u8>, u64), Refusal> {
+        let Some(kind) = step.unit_kind() else { return Ok((Vec::new(), offset)) };
+        let Some((row, _)) = self.0.store.deployment(id).await.map_err(broken)? else {
+            return Err(Refusal::new(Kind::NotFound, format!("there is no deployment {id}")));
+        };
+        // A later deployment has written over it.
+        let last = self.0.store.history(Some(&row.app), 1).await.map_err(broken)?;
+        if last.first().is_none_or(|last| last.id != id) {
+            return Ok((Vec::new(), offset));
+        }
+        let piece = step_output::piece(&row.app, kind, offset);
+        piece.map_err(|error| Refusal::new(Kind::Internal, format!("the output cannot be read: {error}")))
+    }
+}

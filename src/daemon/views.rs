@@ -1,0 +1,205 @@
+//! A journal as people see it. Pure.
+
+use crate::model::journal::{Entry, Fact, Journal, Output, Restored};
+use crate::model::machine;
+use crate::model::names::ReleaseId;
+use crate::model::outcome::Verdict;
+use crate::model::step::Step;
+use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StepView};
+
+/// One deployment.
+pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> DeploymentView {
+    let order = journal.order();
+    let from = order.and_then(|order| order.from);
+    let verdict = journal.verdict();
+    let note = journal.0.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Ended { note, .. } => note.clone(),
+        _ => None,
+    });
+    DeploymentView {
+        verdict,
+        state: verdict.map_or("running", Verdict::word).to_owned(),
+        wanted,
+        from,
+        from_revision: order.and_then(|order| order.from_revision.clone()),
+        lane: journal.inspected().map(|inspected| inspected.lane),
+        pending: journal.inspected().map(|inspected| inspected.pending.clone()).unwrap_or_default(),
+        steps: steps(&journal.0),
+        failure: failure(journal),
+        serving: serving(journal, from, row.release),
+        undone: undone(journal, from),
+        database: database(journal),
+        runs: runs(journal),
+        note,
+        id: row.id,
+        app: row.app,
+        kind: row.kind,
+        revision: row.revision,
+        subject: row.subject,
+        release: row.release,
+        by: row.by,
+        accepted: row.accepted,
+        ended: row.ended,
+    }
+}
+
+fn steps(entries: &[Entry]) -> Vec<StepView> {
+    let mut steps: Vec<StepView> = Vec::new();
+    for entry in entries {
+        let (step, state, detail) = match &entry.fact {
+            Fact::Intent { step, .. } => {
+                let state = "running".to_owned();
+                steps.push(StepView { step: *step, state, began: entry.at, took: None, detail: String::new() });
+                continue;
+            }
+            Fact::Done { step, out } => (step, "done", detail(out)),
+            Fact::Failed { step, cause } => (step, "failed", cause.what.clone()),
+            Fact::Void { step } => (step, "void", String::new()),
+            Fact::Accepted(_) | Fact::Resumed | Fact::AbortAsked { .. } | Fact::Retried { .. } | Fact::Ended { .. } => {
+                continue;
+            }
+        };
+        if let Some(view) = steps.iter_mut().rev().find(|view| view.step == *step && view.took.is_none()) {
+            view.state = state.to_owned();
+            view.took = Some(entry.at - view.began);
+            view.detail = detail;
+        }
+    }
+    steps
+}
+
+fn detail(out: &Output) -> String {
+    match out {
+        Output::Nothing => String::new(),
+        Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
+        Output::Built { how } | Output::Probed { how } => how.clone(),
+        Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
+        Output::Inspected(found) if found.pending.is_empty() => "no migration is pending".to_owned(),
+        Output::Inspected(found) => {
+            let names: Vec<&str> = found.pending.iter().map(|pending| pending.revision.as_str()).collect();
+            format!("pending: {}; lane: {}", names.join(", "), found.lane.word())
+        }
+        Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
+        Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
+        Output::Fenced { ended } if ended.is_empty() => String::new(),
+        Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
+        Output::Twinned { database } => database.clone(),
+        Output::Migrated { heads } => {
+            let heads: Vec<&str> = heads.iter().map(|head| head.as_str()).collect();
+            if heads.is_empty() { String::new() } else { format!("at {}", heads.join(", ")) }
+        }
+        Output::Restored(Restored::Unchanged) => "the schema is as it was".to_owned(),
+        Output::Restored(Restored::SwappedBack { quarantine }) => {
+            format!("swapped back; the failed one is {quarantine}")
+        }
+        Output::Restored(Restored::HandedOver) => "the schema has changed, and there is no twin".to_owned(),
+        Output::Pruned { releases } if releases.is_empty() => String::new(),
+        Output::Pruned { releases } => {
+            format!("releases {}", releases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+/// The failure that everything after it follows from; of an undo only if nothing else failed.
+fn failure(journal: &Journal) -> Option<FailureView> {
+    let failures = || {
+        journal.0.iter().filter_map(|entry| match &entry.fact {
+            Fact::Failed { step, cause } => Some(FailureView { step: *step, cause: cause.clone() }),
+            _ => None,
+        })
+    };
+    failures().find(|failure| !failure.step.is_back()).or_else(|| failures().next())
+}
+
+fn serving(journal: &Journal, from: Option<ReleaseId>, release: ReleaseId) -> String {
+    let old = |how: &str| {
+        from.map_or_else(|| "nothing: there was no release before".to_owned(), |id| format!("release {id}, {how}"))
+    };
+    match journal.verdict() {
+        None if machine::touched(journal) => "between two releases".to_owned(),
+        None => old("untouched so far"),
+        Some(Verdict::Deployed) if journal.touched(Step::Settle) => format!("release {release}, verified"),
+        Some(Verdict::Deployed) => old("untouched"),
+        Some(Verdict::Failed) => old("untouched"),
+        Some(Verdict::Aborted) if !machine::touched(journal) => old("untouched"),
+        Some(Verdict::RolledBack | Verdict::Aborted) => old("as before, verified"),
+        Some(Verdict::NeedsOperator) => "not verified".to_owned(),
+    }
+}
+
+/// The runs that the deployment started or that failed in it.
+fn runs(journal: &Journal) -> Vec<RunView> {
+    let mut runs: Vec<RunView> = Vec::new();
+    let mut add = |unit: String, invocation: &str| {
+        let run = RunView { unit, invocation: invocation.to_owned() };
+        if !invocation.is_empty() && !runs.contains(&run) {
+            runs.push(run);
+        }
+    };
+    for entry in &journal.0 {
+        match &entry.fact {
+            Fact::Done { out: Output::Up(units), .. } => {
+                units.iter().for_each(|unit| add(unit.name.to_string(), &unit.invocation));
+            }
+            Fact::Failed { cause, .. } => {
+                if let Some((unit, invocation)) = &cause.unit {
+                    add(unit.clone(), invocation);
+                }
+            }
+            _ => {}
+        }
+    }
+    runs
+}
+
+/// What was undone, and what was not.
+fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
+    let old = from.map_or_else(|| "no release".to_owned(), |id| format!("release {id}"));
+    let mut lines = Vec::new();
+    for step in Step::ALL.into_iter().filter(|step| step.is_back() && journal.touched(*step)) {
+        let words = match (step, journal.output(step)) {
+            (Step::Halt, _) => "stopped the new release".to_owned(),
+            (Step::Restore, Some(out)) => detail(out),
+            (Step::Restore, None) => "put the database back".to_owned(),
+            (Step::SwitchBack, _) => format!("pointed the link back to {old}"),
+            (Step::Unfence, _) => "gave the right to connect back".to_owned(),
+            (Step::Return, _) => format!("started {old}"),
+            (Step::Reopen, _) => "opened the door".to_owned(),
+            (Step::ReturnWorkers, _) => format!("started the workers of {old}"),
+            _ => continue,
+        };
+        lines.push(if journal.output(step).is_some() { words } else { format!("NOT: {words}") });
+    }
+    lines
+}
+
+fn database(journal: &Journal) -> Option<String> {
+    if !journal.touched(Step::Migrate) && !journal.touched(Step::Fence) {
+        return None;
+    }
+    let words = match (journal.output(Step::Restore), journal.output(Step::Migrate)) {
+        (Some(Output::Restored(Restored::Unchanged)), _) => {
+            "unchanged (case 0): the migration left nothing behind".to_owned()
+        }
+        (Some(Output::Restored(Restored::SwappedBack { quarantine })), _) => {
+            format!(
+                "as before the migration (case 2): the twin was swapped back, the failed one is kept as {quarantine}"
+            )
+        }
+        (Some(Output::Restored(Restored::HandedOver)), _) => {
+            "changed by the migration (case 3): nothing was moved; the backup of this deployment is kept".to_owned()
+        }
+        (_, Some(out)) if journal.touched(Step::Open) => format!("migrated, {}", detail(out)),
+        (_, Some(out)) => format!("migrated, {}; nobody but the new release can write yet", detail(out)),
+        _ => "the migration has not ended".to_owned(),
+    };
+    Some(words)
+}
