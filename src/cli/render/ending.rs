@@ -2,7 +2,6 @@
 //! order in which it is needed.
 
 use super::{FIELD, Look, Tone, error, field, fields, text};
-use crate::model::lane::Lane;
 use crate::model::outcome::Verdict;
 use crate::model::view::DeploymentView;
 use crate::when;
@@ -16,10 +15,13 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     let app = &view.app;
     let revision = view.revision.as_ref().map_or_else(|| view.wanted.as_str(), |sha| sha.short());
     let took = when::lasted(view.ended.unwrap_or(look.now) - view.accepted);
-    let line = if view.lane == Some(Lane::Nothing) {
+    // Good without a lane: it ended before the inspection chose one, because the revision is live.
+    if view.lane.is_none() {
         let release = view.from.unwrap_or(view.release);
-        format!("nothing to do: {app} serves {revision} already, as release {release}")
-    } else if view.kind == "rollback" {
+        let line = format!("nothing to do: {app} serves {revision} already, as release {release}");
+        return look.paint(Tone::Good, &line) + "\n";
+    }
+    let line = if view.kind == "rollback" {
         format!("rolled back {app} to {revision}, release {} in {took}", view.release)
     } else {
         format!("deployed {app} {revision} as release {} in {took}", view.release)

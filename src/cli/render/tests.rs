@@ -5,7 +5,6 @@ use insta::assert_snapshot;
 use super::fixtures::{self, look};
 use super::progress::Progress;
 use super::{Look, ending, history, show, status};
-use crate::model::lane::Lane;
 use crate::model::outcome::Verdict;
 use crate::model::view::DeploymentView;
 
@@ -155,7 +154,7 @@ fn a_deployment_that_needs_an_operator() {
 #[test]
 fn other_ends() {
     let look = look();
-    let nothing = DeploymentView { lane: Some(Lane::Nothing), ..fixtures::code() };
+    let nothing = DeploymentView { lane: None, note: Some("3f2c1a9d is live already".into()), ..fixtures::code() };
     let rollback = DeploymentView { kind: "rollback".into(), ..fixtures::code() };
     let aborted = DeploymentView { verdict: Some(Verdict::Aborted), ..fixtures::code() };
     let ends = ending::good(&nothing, &look)
@@ -332,7 +331,6 @@ fn no_line_is_wider_than_the_terminal() {
             fixtures::running(),
         ] {
             screens.push(show::show(&view, &look));
-            screens.push(ending::good(&view, &look));
             screens.extend(view.verdict.map(|verdict| ending::bad(&view, verdict, &look)));
             let mut progress = Progress::default();
             screens.push(progress.heading(&view, &look));
