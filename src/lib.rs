@@ -2,6 +2,7 @@
 //! than it found it.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod database;

@@ -70,3 +70,9 @@ pub enum Exit {
     /// Aborted and rolled back.
     Aborted = 9,
 }
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        (exit as u8).into()
+    }
+}

@@ -1,0 +1,70 @@
+//! `tsh-agent logs`.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::Failure;
+use crate::api::client::Client;
+use crate::model::names::DeploymentId;
+use crate::model::outcome::Exit;
+use crate::model::view::DeploymentView;
+
+/// Show the journal of one deployment: the agent, its steps, and the application as it started it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its number.
+    id: DeploymentId,
+    /// Go on with what is written from now on.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub async fn run(args: Args) -> Result<Exit, Failure> {
+    let view = Client::connect(None).await?.show(args.id).await?;
+    // From here on this process is journalctl; only a failure comes back.
+    let error = Command::new("journalctl").args(arguments(&view, args.follow)).exec();
+    Err(Failure::new(Exit::Untouched, format!("journalctl cannot be started: {error}")))
+}
+
+/// A run's own lines carry its id in one field, what systemd says about the run in another.
+fn arguments(view: &DeploymentView, follow: bool) -> Vec<String> {
+    let mut out = vec![format!("--since=@{}", view.accepted / 1000 - 1)];
+    match view.ended {
+        // The application runs on after the deployment, and what it says then is not the deployment's.
+        Some(ended) if !follow => out.push(format!("--until=@{}", ended / 1000 + 2)),
+        _ if follow => out.push("--follow".to_owned()),
+        _ => {}
+    }
+    out.push(format!("TSH_DEPLOYMENT={}", view.id));
+    for run in view.runs.iter().filter(|run| !run.invocation.is_empty()) {
+        for name in ["_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"] {
+            out.extend(["+".to_owned(), format!("{name}={}", run.invocation)]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::render::fixtures;
+    use super::*;
+
+    #[test]
+    fn journalctl_is_asked_for_every_run_of_the_deployment() {
+        let view = fixtures::rolled_back();
+        insta::assert_snapshot!(arguments(&view, false).join("\n"), @"
+        --since=@1795266160
+        --until=@1795266213
+        TSH_DEPLOYMENT=42
+        +
+        _SYSTEMD_INVOCATION_ID=77aa
+        +
+        INVOCATION_ID=77aa
+        +
+        _SYSTEMD_INVOCATION_ID=0a1b
+        +
+        INVOCATION_ID=0a1b
+        ");
+        assert!(arguments(&view, true).contains(&"--follow".to_owned()));
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line: a verb a file. The comment on a verb's arguments is its help.
+
+mod abort;
+mod deploy;
+mod failure;
+mod follow;
+mod history;
+mod logs;
+pub mod render;
+mod rollback;
+pub mod say;
+mod show;
+mod status;
+pub mod terminal;
+mod watch;
+mod which;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+use crate::model::outcome::Exit;
+
+/// Makes a new revision live on this server, and never leaves the server worse than it found it.
+#[derive(Debug, Parser)]
+#[command(name = "tsh-agent", version, max_term_width = 100, after_help = EXITS)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "\
+Exit codes:
+  0  deployed and verified, or nothing to do
+  1  failed before production was touched
+  2  wrong usage or configuration
+  3  failed, rolled back and verified
+  4  needs an operator
+  5  another deployment is running
+  6  refused
+  8  the result is not known (yet): detached, or the agent went away
+  9  aborted and rolled back";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deploy(deploy::Args),
+    Rollback(rollback::Args),
+    Status(status::Args),
+    History(history::Args),
+    Show(show::Args),
+    Logs(logs::Args),
+    Watch(watch::Args),
+    Abort(abort::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// With what the person has to know.
+    pub fn run(self) -> Result<Exit, Failure> {
+        match self.command {
+            Command::Deploy(args) => wait(deploy::run(args)),
+            Command::Rollback(args) => wait(rollback::run(args)),
+            Command::Status(args) => wait(status::run(args)),
+            Command::History(args) => wait(history::run(args)),
+            Command::Show(args) => wait(show::run(args)),
+            Command::Logs(args) => wait(logs::run(args)),
+            Command::Watch(args) => wait(watch::run(args)),
+            Command::Abort(args) => wait(abort::run(args)),
+        }
+    }
+}
+
+/// One thread is enough to wait.
+fn wait(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Untouched, format!("the program cannot start: {error}")))?.block_on(verb)
+}
+
+/// A view for programs.
+fn say_json(view: &impl serde::Serialize) -> Result<Exit, Failure> {
+    let text = serde_json::to_string_pretty(view)
+        .map_err(|error| Failure::new(Exit::Untouched, format!("the view cannot be written as JSON: {error}")))?;
+    say::out(&(text + "\n"));
+    Ok(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The end of a deployment: one line if it is good, and otherwise everything the next person needs, in the
+//! order in which it is needed.
+
+use super::{FIELD, Look, Tone, error, field, fields, text};
+use crate::model::outcome::Verdict;
+use crate::model::view::DeploymentView;
+use crate::when;
+
+/// How many of the unit's last lines are shown; the journal has all of them.
+const TAIL: usize = 50;
+
+/// The one line about a good end.
+#[must_use]
+pub fn good(view: &DeploymentView, look: &Look) -> String {
+    let app = &view.app;
+    let revision = view.revision.as_ref().map_or_else(|| view.wanted.as_str(), |sha| sha.short());
+    let took = when::lasted(view.ended.unwrap_or(look.now) - view.accepted);
+    // Good without a lane: it ended before the inspection chose one, because the revision is live.
+    if view.lane.is_none() {
+        let release = view.from.unwrap_or(view.release);
+        let line = format!("nothing to do: {app} serves {revision} already, as release {release}");
+        return look.paint(Tone::Good, &line) + "\n";
+    }
+    let line = if view.kind == "rollback" {
+        format!("rolled back {app} to {revision}, release {} in {took}", view.release)
+    } else {
+        format!("deployed {app} {revision} as release {} in {took}", view.release)
+    };
+    let note = view.note.as_deref().map(|note| field("note", note, look)).unwrap_or_default();
+    format!("{}\n{note}", look.paint(Tone::Good, &line))
+}
+
+/// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
+/// and the next command.
+#[must_use]
+pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
+    let wanted = view.revision.as_ref().map_or_else(|| view.wanted.as_str(), |sha| sha.short());
+    let (app, id) = (&view.app, view.id);
+    let not = if view.kind == "rollback" { "did not go back to" } else { "was not deployed at" };
+    let what = match verdict {
+        Verdict::Deployed => return good(view, look),
+        Verdict::Failed => format!("{app} {not} {wanted}; production was not touched"),
+        Verdict::RolledBack => format!("{app} {not} {wanted}; what was done is undone"),
+        Verdict::Aborted => format!("{app} {not} {wanted}; it was aborted, and what was done is undone"),
+        Verdict::NeedsOperator => format!("{app} needs an operator after deployment {id} of {wanted}"),
+    };
+    error(&what, &[], look) + &reasons(view, look) + &field("next", &next(view, verdict), look)
+}
+
+/// The same without headline and advice, as `show` has it.
+#[must_use]
+pub fn reasons(view: &DeploymentView, look: &Look) -> String {
+    let mut out = String::new();
+    if let Some(failure) = &view.failure {
+        let cause = &failure.cause;
+        out += &field("step", failure.step.word(), look);
+        out += &field("cause", &cause.what, look);
+        out += &field("hint", cause.hint.as_deref().unwrap_or_default(), look);
+        if !cause.tail.is_empty() {
+            let unit = cause.unit.as_ref().map_or("the step", |(unit, _)| unit.as_str());
+            out += &field("output", &format!("the last lines of {unit}"), look);
+            for line in &cause.tail[cause.tail.len().saturating_sub(TAIL)..] {
+                let line = text::cut(line, look.width.saturating_sub(FIELD + 2));
+                out += &format!("{}{} {line}\n", " ".repeat(FIELD), look.paint(Tone::Faint, "|"));
+            }
+        }
+    }
+    out += &field("now", &view.serving, look);
+    out += &fields("undone", &view.undone, look);
+    out += &fields("not undone", &not_undone(view), look);
+    out += &field("database", view.database.as_deref().unwrap_or_default(), look);
+    out += &field("note", view.note.as_deref().unwrap_or_default(), look);
+    out
+}
+
+/// Steps back whose last attempt failed.
+fn not_undone(view: &DeploymentView) -> Vec<String> {
+    let is_last = |at: usize| view.steps[at + 1..].iter().all(|later| later.step != view.steps[at].step);
+    view.steps
+        .iter()
+        .enumerate()
+        .filter(|(at, step)| step.step.is_back() && step.state == "failed" && is_last(*at))
+        .map(|(_, step)| format!("{}: {}", step.step.word(), step.detail))
+        .collect()
+}
+
+fn next(view: &DeploymentView, verdict: Verdict) -> String {
+    let id = view.id;
+    match verdict {
+        Verdict::Deployed => String::new(),
+        Verdict::Failed | Verdict::RolledBack => {
+            format!("`tsh-agent logs {id}` has everything that was said; mend the cause before you deploy again")
+        }
+        Verdict::Aborted => "`tsh-agent deploy` when you are ready".to_owned(),
+        Verdict::NeedsOperator => {
+            format!("`tsh-agent show {id}` and `tsh-agent logs {id}`; `tsh-agent status` when you have settled it")
+        }
+    }
+}

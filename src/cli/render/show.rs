@@ -1,0 +1,44 @@
+//! Everything about one deployment.
+
+use super::{Look, Tone, ending, field, fields, step};
+use crate::model::outcome::Verdict;
+use crate::model::view::DeploymentView;
+use crate::when;
+
+/// The screen.
+#[must_use]
+pub fn show(view: &DeploymentView, look: &Look) -> String {
+    let tone = match view.verdict {
+        Some(Verdict::Deployed) => Tone::Good,
+        Some(Verdict::Failed | Verdict::NeedsOperator) => Tone::Bad,
+        Some(Verdict::RolledBack | Verdict::Aborted) | None => Tone::Odd,
+    };
+    let what = if view.kind == "rollback" { "rollback" } else { "deployment" };
+    let mut out = format!("{what} {} of {}: {}\n", view.id, view.app, look.paint(tone, &view.state));
+    let asked = format!("{}, by {}, {}", view.wanted, view.by, when::moment(view.accepted, &look.zone));
+    out += &field("asked", &asked, look);
+    if let Some(revision) = &view.revision {
+        let subject = view.subject.as_deref().unwrap_or_default();
+        out += &fields("revision", &[revision.as_str(), subject], look);
+    }
+    let after = match (view.from, &view.from_revision) {
+        (Some(from), Some(revision)) => format!(", after {from} ({})", revision.short()),
+        (Some(from), None) => format!(", after {from}"),
+        (None, _) => ", the first one".to_owned(),
+    };
+    out += &field("release", &format!("{}{after}", view.release), look);
+    out += &field("lane", view.lane.map(|lane| lane.word()).unwrap_or_default(), look);
+    let pending: Vec<_> = view.pending.iter().map(migration).collect();
+    out += &fields("migrations", &pending, look);
+    let took = when::lasted(view.ended.unwrap_or(look.now) - view.accepted);
+    out += &field(if view.ended.is_some() { "took" } else { "so far" }, &took, look);
+    out.push('\n');
+    out.extend(view.steps.iter().map(|one| step(one, look)));
+    out.push('\n');
+    out + &ending::reasons(view, look)
+}
+
+fn migration(pending: &crate::model::journal::Pending) -> String {
+    let may_stay = if pending.nontransactional { " (may leave half of its work behind)" } else { "" };
+    format!("{} {}{may_stay}", pending.revision, pending.title)
+}

@@ -1,0 +1,7 @@
+//! The interface on a real bus: a core that plays a script on one side, the real program on the other.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
+mod interface;
+mod support;
+mod verbs;

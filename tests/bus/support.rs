@@ -1,0 +1,223 @@
+//! A bus of our own, a core that plays a script, and the real program between them.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::model::names::{App, DeploymentId, Wanted};
+use tsh_agent::model::step::Step;
+use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
+use zbus::Connection;
+use zbus::connection::Builder;
+
+/// A message bus that lives as long as the test.
+pub struct Bus {
+    daemon: Child,
+    pub address: String,
+    _folder: TempDir,
+}
+
+impl Bus {
+    pub fn start() -> Self {
+        Self::with_rule("")
+    }
+
+    /// A bus with one more policy rule.
+    pub fn with_rule(rule: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        let config = format!(
+            "<busconfig><listen>unix:path={at}/bus</listen><auth>EXTERNAL</auth><policy context='default'>\
+             <allow send_destination='*'/><allow receive_sender='*'/><allow own='*'/><allow user='*'/>{rule}\
+             </policy></busconfig>"
+        );
+        std::fs::write(folder.path().join("bus.conf"), config).unwrap();
+        let mut daemon = Command::new("dbus-daemon")
+            .arg(format!("--config-file={at}/bus.conf"))
+            .args(["--print-address", "--nofork", "--nopidfile"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("these tests need dbus-daemon (package dbus)");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { daemon, address: address.trim().to_owned(), _folder: folder }
+    }
+
+    pub async fn serve(&self, core: &Arc<Script>) -> Connection {
+        api::serve(Builder::address(self.address.as_str()), Arc::clone(core)).await.unwrap()
+    }
+
+    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tsh-agent"));
+        command.args(args).env("DBUS_SYSTEM_BUS_ADDRESS", &self.address).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub async fn run(&self, args: &[&str]) -> Said {
+        Said::of(self.command(args).output().await.unwrap())
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// What the program left behind.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// A core that answers `Show` with one view after the other; the last one stays.
+#[derive(Default)]
+pub struct Script {
+    pub apps: Vec<&'static str>,
+    pub views: Mutex<VecDeque<DeploymentView>>,
+    pub output: &'static str,
+    /// What it was asked to do.
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl Script {
+    pub fn of(views: impl IntoIterator<Item = Value>) -> Arc<Self> {
+        let views = views.into_iter().map(|view| serde_json::from_value(view).unwrap()).collect();
+        Arc::new(Self { apps: vec!["tsh-erp"], views: Mutex::new(views), ..Self::default() })
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push(what);
+    }
+}
+
+fn id() -> DeploymentId {
+    DeploymentId(42)
+}
+
+fn by(caller: &Caller) -> String {
+    // Whoever runs the tests is who the bus must name.
+    let me = nix::unistd::geteuid().as_raw();
+    if caller.uid == me && !caller.name.is_empty() { "me".to_owned() } else { format!("{caller:?}") }
+}
+
+impl Core for Script {
+    async fn deploy(
+        &self,
+        caller: Caller,
+        app: App,
+        wanted: Option<Wanted>,
+        force: bool,
+    ) -> Result<DeploymentId, Refusal> {
+        let wanted = wanted.map_or_else(|| "-".to_owned(), String::from);
+        let refused = Kind::ALL.into_iter().find(|kind| wanted == format!("refuse/{kind:?}"));
+        if let Some(kind) = refused {
+            return Err(Refusal::new(kind, format!("{kind:?} it is")).hint("look elsewhere"));
+        }
+        self.note(format!("{}: deploy {app} {wanted} {force}", by(&caller)));
+        Ok(id())
+    }
+
+    async fn rollback(&self, caller: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
+        self.note(format!("{}: rollback {app} {to:?}", by(&caller)));
+        Ok(id())
+    }
+
+    async fn abort(&self, caller: Caller, id: DeploymentId) -> Result<(), Refusal> {
+        self.note(format!("{}: abort {id}", by(&caller)));
+        Ok(())
+    }
+
+    async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {
+        if wanted != id() {
+            return Err(Refusal::no_deployment(wanted));
+        }
+        let mut views = self.views.lock().unwrap();
+        let next = if views.len() > 1 { views.pop_front() } else { views.front().cloned() };
+        next.ok_or_else(|| Refusal::internal("the script has no view"))
+    }
+
+    async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
+        self.note(format!("history {app:?} {limit}"));
+        Ok(serde_json::from_value(json!([row("running")])).unwrap())
+    }
+
+    async fn status(&self, app: App) -> Result<StatusView, Refusal> {
+        if app.as_str() != "tsh-erp" {
+            return Err(Refusal::unknown_app(&app, &self.apps().await));
+        }
+        let view = json!({
+            "app": app, "release": 42, "revision": "3f".repeat(20), "verified": null, "units": [], "door_closed": false,
+            "schema": {"Ok": ["a\u{1b}[31mb"]}, "running": null, "last": row("deployed"),
+        });
+        Ok(serde_json::from_value(view).unwrap())
+    }
+
+    async fn apps(&self) -> Vec<App> {
+        self.apps.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    async fn output(&self, _: DeploymentId, step: Step, offset: u64) -> Result<(Vec<u8>, u64), Refusal> {
+        let all = if step == Step::Build { self.output.as_bytes() } else { b"" };
+        let from = usize::try_from(offset).unwrap().min(all.len());
+        // Small pieces, so that lines are cut.
+        let piece = &all[from..all.len().min(from + 7)];
+        Ok((piece.to_vec(), offset + piece.len() as u64))
+    }
+}
+
+pub fn row(state: &str) -> Value {
+    json!({
+        "id": 42, "app": "tsh-erp", "kind": "deploy", "state": state, "revision": "3f".repeat(20), "subject": "Print",
+        "release": 42, "by": "alice", "accepted": 1_795_266_161_000_i64, "ended": null,
+    })
+}
+
+/// A deployment with these steps, running or ended.
+pub fn view(verdict: Option<&str>, steps: &[(&str, &str)]) -> Value {
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|(step, state)| {
+            let took = (*state != "running").then_some(400);
+            json!({"step": step, "state": state, "began": 1_795_266_161_000_i64, "took": took, "detail": "as told"})
+        })
+        .collect();
+    json!({
+        "id": 42, "app": "tsh-erp", "state": verdict.unwrap_or("running"), "verdict": verdict, "kind": "deploy",
+        "wanted": "main", "revision": "3f".repeat(20), "subject": "Print", "release": 42, "from": 41,
+        "from_revision": "91".repeat(20), "lane": "code", "pending": [], "by": "alice",
+        "accepted": 1_795_266_161_000_i64, "ended": verdict.map(|_| 1_795_266_173_000_i64), "steps": steps,
+        "failure": null, "serving": "release 41 serves", "undone": [], "database": null, "note": null, "runs": [],
+    })
+}
+
+/// Waits for something that must come true soon.
+pub async fn until(what: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it did not come true");
+}
