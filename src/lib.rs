@@ -2,11 +2,13 @@
 //! than it found it.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod database;
 pub mod deploy;
 pub mod events;
 pub mod host;
+pub mod init;
 pub mod model;
 pub mod paths;
 pub mod steps;
