@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
-use crate::init::machine::{self, Change, Failure, run};
+use crate::init::machine::{self, Change, Failure, run as command};
 use crate::init::{Facts, database, door, folders, generated, has_door, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
@@ -16,28 +16,52 @@ use crate::model::outcome::Exit;
 /// The users that the installation makes.
 const USERS: [&str; 5] = ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate"];
 
+/// Prepare this server for an application. Run as root; running it again changes nothing.
+///
+/// It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
+/// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application.
+    pub app: App,
+}
+
+/// Why a server could not be prepared. What was made before stays, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
-enum InitError {
+pub enum InitError {
+    /// It was not called by root.
     #[error("init changes the system and needs root: sudo tsh-agent init {0}")]
     NotRoot(App),
+    /// The settings are wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The server is not ready for these settings.
     #[error("{0}")]
     Refused(String),
+    /// Something did not succeed.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-/// Prepares this server for `app`, one line for each thing.
-#[must_use]
-pub fn init(app: &App) -> Exit {
-    match prepare(app) {
-        Ok(()) => Exit::Good,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "tsh-agent: {error}");
-            if matches!(error, InitError::Failed(_)) { Exit::Untouched } else { Exit::Usage }
+impl InitError {
+    /// What the program exits with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotRoot(_) | Self::Config(_) | Self::Refused(_) => Exit::Usage,
+            Self::Failed(_) => Exit::Untouched,
         }
     }
+}
+
+/// Prepares this server, and says one line for each thing.
+///
+/// # Errors
+///
+/// It cannot be prepared, or only in part.
+pub fn run(args: &Args) -> Result<Exit, InitError> {
+    prepare(&args.app)?;
+    Ok(Exit::Good)
 }
 
 fn prepare(app: &App) -> Result<(), InitError> {
@@ -113,7 +137,7 @@ fn user(name: &str) -> Result<Option<User>, Failure> {
 /// Warns of a unit that could not run a release; gives the group it runs as.
 fn look_at_unit(app: &App, unit: &UnitName) -> Result<Option<String>, Failure> {
     let properties = "--property=LoadState,Group,WorkingDirectory,ExecStart";
-    let shown = run(&["systemctl", "show", properties, "--", unit.as_str()], "")?;
+    let shown = command(&["systemctl", "show", properties, "--", unit.as_str()], "")?;
     let value = |key: &str| {
         shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
     };
@@ -138,7 +162,7 @@ fn make_folders(settings: &Settings, facts: &Facts, table_changed: bool) -> Resu
     let before: Vec<bool> = all.iter().map(machine::is_so).collect();
     let link_before = folders::current(app).is_symlink();
     if table_changed || !link_before || before.contains(&false) {
-        run(&["systemd-tmpfiles", "--create", &folders::table_path(app).to_string_lossy()], "")?;
+        command(&["systemd-tmpfiles", "--create", &folders::table_path(app).to_string_lossy()], "")?;
     }
     for (folder, before) in all.iter().zip(before) {
         if !machine::is_so(folder) {
@@ -190,7 +214,7 @@ fn roles(database: &Database) -> Result<(), InitError> {
     let psql = |sql: &str| {
         let argv =
             ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-1", "-d", "postgres"];
-        run(&argv, sql)
+        command(&argv, sql)
     };
     let before = psql(database::STATE)?;
     psql(&crate::database::roles_sql(&database.name, &database.owner))?;
@@ -201,9 +225,9 @@ fn roles(database: &Database) -> Result<(), InitError> {
 
 /// A reload costs PID 1 a tenth of a second and more: only if a unit is another one, perhaps since a run that was cut off.
 fn reload(changed: bool) -> Result<(), InitError> {
-    let stale = run(&["systemctl", "show", "--property=NeedDaemonReload", "tsh-agent*"], "")?.contains("=yes");
+    let stale = command(&["systemctl", "show", "--property=NeedDaemonReload", "tsh-agent*"], "")?.contains("=yes");
     if changed || stale {
-        run(&["systemctl", "daemon-reload"], "")?;
+        command(&["systemctl", "daemon-reload"], "")?;
         tell(Change::Made, "systemctl daemon-reload");
     }
     Ok(())
@@ -211,13 +235,14 @@ fn reload(changed: bool) -> Result<(), InitError> {
 
 /// The core sees its drop-in when it starts; a deployment that runs goes on afterwards.
 fn restart(app: &App, changed: bool) -> Result<(), InitError> {
-    let shown = run(&["systemctl", "show", "--timestamp=unix", "-P", "ActiveEnterTimestamp", "tsh-agent.service"], "")?;
+    let shown =
+        command(&["systemctl", "show", "--timestamp=unix", "-P", "ActiveEnterTimestamp", "tsh-agent.service"], "")?;
     let started: Option<i64> = shown.trim().strip_prefix('@').and_then(|seconds| seconds.parse().ok());
-    let active = run(&["systemctl", "is-active", "--quiet", "tsh-agent.service"], "").is_ok();
+    let active = command(&["systemctl", "is-active", "--quiet", "tsh-agent.service"], "").is_ok();
     let drop_in = fs::metadata(units::core_path(app)).map(|found| found.mtime()).unwrap_or_default();
     let current = active && !changed && started.is_some_and(|started| started >= drop_in);
     if !current {
-        run(&["systemctl", "restart", "tsh-agent.service"], "")?;
+        command(&["systemctl", "restart", "tsh-agent.service"], "")?;
     }
     tell(made(!current), "tsh-agent.service runs with it");
     Ok(())
@@ -226,7 +251,7 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
 /// Without nginx, or with a configuration of its own that is broken, everything else still works: so only warnings.
 fn hang_door(app: &App, changed: bool) {
     let line = door::include_line(app);
-    let dump = match run(&["nginx", "-T"], "") {
+    let dump = match command(&["nginx", "-T"], "") {
         Ok(dump) => dump,
         Err(failure) => {
             return warn(&format!("the door is not in place, because nginx -T does not succeed: {failure}"));
@@ -237,7 +262,7 @@ fn hang_door(app: &App, changed: bool) {
             "the door is not in place: add `{line}` to the server block, then systemctl reload nginx"
         ));
     }
-    if changed && let Err(failure) = run(&["systemctl", "reload", "nginx.service"], "") {
+    if changed && let Err(failure) = command(&["systemctl", "reload", "nginx.service"], "") {
         return warn(&format!("the door is not in place, because nginx does not reload: {failure}"));
     }
     tell(made(changed), "nginx knows the door");
