@@ -18,7 +18,11 @@ key = "/etc/tsh-agent/credentials/erp.key"
 [build]
 [service]
 user = "deploy"
-units = [{ name = "erp.service", role = "web" }, { name = "erp@1.service", role = "worker" }, { name = "erp.timer", role = "timer" }]
+units = [
+    { name = "erp.service", role = "web" },
+    { name = "erp@1.service", role = "worker" },
+    { name = "erp.timer", role = "timer" },
+]
 state = ["uploads", "logs"]
 [database]
 name = "erp"

@@ -223,7 +223,8 @@ fn roles(database: &Database) -> Result<(), InitError> {
     Ok(())
 }
 
-/// A reload costs PID 1 a tenth of a second and more: only if a unit is another one, perhaps since a run that was cut off.
+/// A reload costs PID 1 a tenth of a second and more: only if a unit is another one, perhaps since a run that was
+/// cut off.
 fn reload(changed: bool) -> Result<(), InitError> {
     let stale = command(&["systemctl", "show", "--property=NeedDaemonReload", "tsh-agent*"], "")?.contains("=yes");
     if changed || stale {

@@ -58,9 +58,8 @@ pub fn has_door(settings: &Settings) -> bool {
 
 /// The first line of every generated file.
 fn heading(mark: &str, app: &App) -> String {
-    format!(
-        "{mark} Written by `tsh-agent init {app}`, which overwrites it: change /etc/tsh-agent/apps/{app}.toml instead.\n"
-    )
+    let instead = format!("change /etc/tsh-agent/apps/{app}.toml instead");
+    format!("{mark} Written by `tsh-agent init {app}`, which overwrites it: {instead}.\n")
 }
 
 /// `%` starts a specifier in the files of systemd.
@@ -85,7 +84,11 @@ timeout = "2min"
 timeout = "15min"
 [service]
 user = "deploy"
-units = [{ name = "erp.service", role = "web" }, { name = "erp@1.service", role = "worker" }, { name = "erp.timer", role = "timer" }]
+units = [
+    { name = "erp.service", role = "web" },
+    { name = "erp@1.service", role = "worker" },
+    { name = "erp.timer", role = "timer" },
+]
 state = ["uploads", "old logs"]
 [database]
 name = "erp_main"
