@@ -1,5 +1,7 @@
 //! The units as they are shipped, with the files that `tsh-agent init` writes for an application.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
