@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod events;
 pub mod host;
 pub mod logging;
+pub mod init;
 pub mod model;
 pub mod paths;
 pub mod steps;

@@ -1,16 +1,20 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod core;
 mod deploy;
 mod failure;
 mod follow;
 mod history;
+mod init;
 mod logs;
+mod recover;
 pub mod render;
 mod rollback;
 pub mod say;
 mod show;
 mod status;
+mod step;
 pub mod terminal;
 mod watch;
 mod which;
@@ -51,6 +55,13 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Init(init::Args),
+    #[command(hide = true)]
+    Core(core::Args),
+    #[command(hide = true)]
+    Recover(recover::Args),
+    #[command(hide = true)]
+    Step(step::Args),
 }
 
 impl Cli {
@@ -68,6 +79,12 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Init(args) => {
+                init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
+            }
+            Command::Core(args) => wait(core::run(args)),
+            Command::Recover(args) => wait(recover::run(args)),
+            Command::Step(args) => wait(step::run(args)),
         }
     }
 }

@@ -1,0 +1,287 @@
+//! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::unistd::{Group, Uid, User};
+
+use crate::config::{self, ConfigError, Database, Settings};
+use crate::init::machine::{self, Change, Failure, run as command};
+use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::model::names::{App, UnitName};
+use crate::model::outcome::Exit;
+
+/// The users that the installation makes.
+const USERS: [&str; 5] = ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate"];
+
+/// Prepare this server for an application. Run as root; running it again changes nothing.
+///
+/// It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
+/// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application.
+    pub app: App,
+}
+
+/// Why a server could not be prepared. What was made before stays, and the next run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// It was not called by root.
+    #[error("init changes the system and needs root: sudo tsh-agent init {0}")]
+    NotRoot(App),
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server is not ready for these settings.
+    #[error("{0}")]
+    Refused(String),
+    /// Something did not succeed.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl InitError {
+    /// What the program exits with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotRoot(_) | Self::Config(_) | Self::Refused(_) => Exit::Usage,
+            Self::Failed(_) => Exit::Untouched,
+        }
+    }
+}
+
+/// Prepares this server, and says one line for each thing.
+///
+/// # Errors
+///
+/// It cannot be prepared, or only in part.
+pub fn run(args: &Args) -> Result<Exit, InitError> {
+    prepare(&args.app)?;
+    Ok(Exit::Good)
+}
+
+fn prepare(app: &App) -> Result<(), InitError> {
+    if !Uid::effective().is_root() {
+        return Err(InitError::NotRoot(app.clone()));
+    }
+    let settings = config::load(app)?;
+    let facts = look(&settings)?;
+
+    let mut changed = Vec::new();
+    for file in generated(&settings, &facts) {
+        let change = machine::write(&file)?;
+        tell(change, &file.path.display().to_string());
+        if change == Change::Made {
+            changed.push(file.path);
+        }
+    }
+    let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
+    make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
+    environment(&settings)?;
+    if let Some(database) = &settings.database {
+        roles(database)?;
+    }
+    let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
+    reload(in_units)?;
+    restart(app, is_changed(Path::new(&units::core_path(app))))?;
+    if has_door(&settings) {
+        hang_door(app, is_changed(&door::snippet_path(app)));
+    }
+    Ok(())
+}
+
+/// What the machine says, before anything is changed.
+fn look(settings: &Settings) -> Result<Facts, InitError> {
+    let refused = |why: String| Err(InitError::Refused(why));
+    for name in USERS {
+        if user(name)?.is_none() {
+            return refused(format!(
+                "there is no user {name}: install tsh-agent first (scripts/install, or the package)"
+            ));
+        }
+    }
+    let name = &settings.service.user;
+    let Some(user) = user(name)? else {
+        return refused(format!(
+            "there is no user {name:?}, which service.user names: make it, or correct the settings"
+        ));
+    };
+    let group = Group::from_gid(user.gid).ok().flatten();
+    let Some(group) = group else {
+        return refused(format!("the primary group {} of user {name} has no name: make it", user.gid));
+    };
+    if let Some(key) = &settings.source.key {
+        if let Some(why) = machine::untrusted(key) {
+            return refused(format!("source.key: {why}; systemd reads it as root, so nobody else may replace it"));
+        }
+        if !key.exists() {
+            warn(&format!("{} is missing: put the deploy key there (root, 0600)", key.display()));
+        }
+    }
+    let mut unit_group = None;
+    for unit in settings.all_units() {
+        let group = look_at_unit(&settings.app, unit)?;
+        unit_group = unit_group.or(group);
+    }
+    Ok(Facts { group: group.name, unit_group })
+}
+
+fn user(name: &str) -> Result<Option<User>, Failure> {
+    User::from_name(name).map_err(|error| Failure::new(format!("look for user {name}"), error))
+}
+
+/// Warns of a unit that could not run a release; gives the group it runs as.
+fn look_at_unit(app: &App, unit: &UnitName) -> Result<Option<String>, Failure> {
+    let properties = "--property=LoadState,Group,WorkingDirectory,ExecStart";
+    let shown = command(&["systemctl", "show", properties, "--", unit.as_str()], "")?;
+    let value = |key: &str| {
+        shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
+    };
+    if value("LoadState") != "loaded" {
+        warn(&format!(
+            "{unit} is {}: write /etc/systemd/system/{unit}, then systemctl daemon-reload",
+            value("LoadState")
+        ));
+        return Ok(None);
+    }
+    let current = folders::current(app).display().to_string();
+    let runs_release = value("WorkingDirectory").starts_with(&current) || value("ExecStart").contains(&current);
+    if unit.as_str().ends_with(".service") && !runs_release {
+        warn(&format!("{unit} does not run from {current}: set WorkingDirectory={current} (systemctl edit {unit})"));
+    }
+    Ok(Some(value("Group")).filter(|group| !group.is_empty()))
+}
+
+fn make_folders(settings: &Settings, facts: &Facts, table_changed: bool) -> Result<(), InitError> {
+    let app = &settings.app;
+    let all = folders::folders(settings, facts);
+    let before: Vec<bool> = all.iter().map(machine::is_so).collect();
+    let link_before = folders::current(app).is_symlink();
+    if table_changed || !link_before || before.contains(&false) {
+        command(&["systemd-tmpfiles", "--create", &folders::table_path(app).to_string_lossy()], "")?;
+    }
+    for (folder, before) in all.iter().zip(before) {
+        if !machine::is_so(folder) {
+            let why = format!("systemd-tmpfiles could not make it {}:{}", folder.owner, folder.group);
+            return Err(Failure::new(folder.path.display().to_string(), why).into());
+        }
+        tell(made(!before), &folder.path.display().to_string());
+    }
+    if !folders::current(app).is_symlink() {
+        let why = format!("{} is in the way of the link to the live release: move it", folders::current(app).display());
+        return Err(InitError::Refused(why));
+    }
+    tell(made(!link_before), &folders::current(app).display().to_string());
+    Ok(())
+}
+
+/// The application's secrets are root's, and a migration finds the database under its own name.
+fn environment(settings: &Settings) -> Result<(), InitError> {
+    let app = &settings.app;
+    let path = database::app_environment(app);
+    let shown = path.display();
+    let Ok(found) = fs::metadata(&path) else {
+        warn(&format!(
+            "{shown} is missing: put the environment of the application there (root, 0600), then init again"
+        ));
+        return Ok(());
+    };
+    if found.uid() != 0 || found.mode() & 0o077 != 0 {
+        warn(&format!("{shown} is not root's alone: chown root: {shown} && chmod 600 {shown}"));
+    }
+    let Some(Database { name, .. }) = &settings.database else { return Ok(()) };
+    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("read {shown}"), error))?;
+    let scheme = database::scheme(&text);
+    let file = database::migration_environment(app, name, scheme);
+    // Only once: an application may name its database in other variables, which a person then adds.
+    if file.path.exists() {
+        tell(Change::AlreadySo, &file.path.display().to_string());
+        return Ok(());
+    }
+    tell(machine::write(&file)?, &file.path.display().to_string());
+    if scheme.is_none() {
+        let edit = file.path.display();
+        warn(&format!("{shown} has no DATABASE_URL: if the application names its database otherwise, edit {edit}"));
+    }
+    Ok(())
+}
+
+fn roles(database: &Database) -> Result<(), InitError> {
+    let psql = |sql: &str| {
+        let argv =
+            ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-1", "-d", "postgres"];
+        command(&argv, sql)
+    };
+    let before = psql(database::STATE)?;
+    psql(&crate::database::roles_sql(&database.name, &database.owner))?;
+    let change = made(psql(database::STATE)? != before);
+    tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
+    Ok(())
+}
+
+/// A reload costs PID 1 a tenth of a second and more: only if a unit is another one, perhaps since a run that was
+/// cut off.
+fn reload(changed: bool) -> Result<(), InitError> {
+    let stale = command(&["systemctl", "show", "--property=NeedDaemonReload", "tsh-agent*"], "")?.contains("=yes");
+    if changed || stale {
+        command(&["systemctl", "daemon-reload"], "")?;
+        tell(Change::Made, "systemctl daemon-reload");
+    }
+    Ok(())
+}
+
+/// The core sees its drop-in when it starts; a deployment that runs goes on afterwards.
+fn restart(app: &App, changed: bool) -> Result<(), InitError> {
+    let shown =
+        command(&["systemctl", "show", "--timestamp=unix", "-P", "ActiveEnterTimestamp", "tsh-agent.service"], "")?;
+    let started: Option<i64> = shown.trim().strip_prefix('@').and_then(|seconds| seconds.parse().ok());
+    let active = command(&["systemctl", "is-active", "--quiet", "tsh-agent.service"], "").is_ok();
+    let drop_in = fs::metadata(units::core_path(app)).map(|found| found.mtime()).unwrap_or_default();
+    let current = active && !changed && started.is_some_and(|started| started >= drop_in);
+    if !current {
+        command(&["systemctl", "restart", "tsh-agent.service"], "")?;
+    }
+    tell(made(!current), "tsh-agent.service runs with it");
+    Ok(())
+}
+
+/// Without nginx, or with a configuration of its own that is broken, everything else still works: so only warnings.
+fn hang_door(app: &App, changed: bool) {
+    let line = door::include_line(app);
+    let dump = match command(&["nginx", "-T"], "") {
+        Ok(dump) => dump,
+        Err(failure) => {
+            return warn(&format!("the door is not in place, because nginx -T does not succeed: {failure}"));
+        }
+    };
+    if !door::is_included(app, &dump) {
+        return warn(&format!(
+            "the door is not in place: add `{line}` to the server block, then systemctl reload nginx"
+        ));
+    }
+    if changed && let Err(failure) = command(&["systemctl", "reload", "nginx.service"], "") {
+        return warn(&format!("the door is not in place, because nginx does not reload: {failure}"));
+    }
+    tell(made(changed), "nginx knows the door");
+}
+
+fn made(yes: bool) -> Change {
+    if yes { Change::Made } else { Change::AlreadySo }
+}
+
+fn tell(change: Change, what: &str) {
+    say(change.word(), what);
+}
+
+fn warn(what: &str) {
+    say("warning", what);
+}
+
+/// Who closes the pipe does not want to read it; the work goes on.
+fn say(word: &str, what: &str) {
+    let _ = writeln!(io::stdout(), "{word:<11} {what}");
+}

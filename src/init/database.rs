@@ -1,0 +1,64 @@
+//! How a migration reaches the database, and what is asked of PostgreSQL about the agent's roles.
+
+use std::path::PathBuf;
+
+use super::Generated;
+use crate::model::names::App;
+
+/// A query whose answer changes whenever the agent's roles or their rights do: `init` asks before and after.
+pub const STATE: &str = "\
+select md5(coalesce(string_agg(line, e'\\n' order by line), '')) from (
+    select concat_ws(' ', 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolconfig)
+      from pg_roles where rolname like 'tsh-agent%'
+    union all
+    select concat_ws(' ', 'member', roleid::regrole, member::regrole)
+      from pg_auth_members where member in (select oid from pg_roles where rolname like 'tsh-agent%')
+    union all
+    select concat_ws(' ', 'set', setdatabase, setrole::regrole, setconfig)
+      from pg_db_role_setting where setrole in (select oid from pg_roles where rolname like 'tsh-agent%')
+    union all
+    select concat_ws(' ', 'database', datname, datacl) from pg_database
+) as state (line)
+";
+
+/// Where the environment of the application stands; PID 1 reads it.
+#[must_use]
+pub fn app_environment(app: &App) -> PathBuf {
+    format!("/etc/tsh-agent/apps/{app}.env").into()
+}
+
+/// What a migration has beside the application's environment: the same database, through the socket, as the migration's
+/// role. There is no password in it, but it stands among files that have some, so it is root's alone.
+#[must_use]
+pub fn migration_environment(app: &App, database: &str, scheme: Option<&str>) -> Generated {
+    let scheme = scheme.unwrap_or("postgresql");
+    let text = format!(
+        "# Written by `tsh-agent init {app}` once; it is yours now. Migrations see it on top of {app}.env.\n\
+         DATABASE_URL={scheme}://tsh-agent-migrate@/{database}?host=/run/postgresql\n"
+    );
+    Generated { mode: 0o600, ..Generated::new(format!("/etc/tsh-agent/apps/{app}.migrate.env"), text) }
+}
+
+/// The scheme of `DATABASE_URL` in a file of the environment, for example `postgresql+psycopg`: it chooses the driver.
+#[must_use]
+pub fn scheme(environment: &str) -> Option<&str> {
+    let value = environment.lines().rev().find_map(|line| line.trim().strip_prefix("DATABASE_URL="))?;
+    let (scheme, _) = value.trim_start_matches(['"', '\'']).split_once("://")?;
+    let valid = scheme.starts_with("postgres") && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
+    valid.then_some(scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_is_kept_and_nothing_else() {
+        assert_eq!(scheme("A=1\nDATABASE_URL=postgresql+psycopg://u:secret@h/d\n"), Some("postgresql+psycopg"));
+        assert_eq!(scheme("DATABASE_URL=\"postgres://u@h/d\""), Some("postgres"));
+        assert_eq!(scheme("DATABASE_URL=sqlite:///x"), None);
+        assert_eq!(scheme("#DATABASE_URL=postgresql://x"), None);
+        assert_eq!(scheme("DATABASE_URL=postgresql://old\nDATABASE_URL=postgres://new"), Some("postgres"));
+        assert_eq!(scheme("DATABASE_URL=secret"), None);
+    }
+}

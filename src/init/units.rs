@@ -1,0 +1,81 @@
+//! Drop-ins: what the shipped units cannot know about one application.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{Facts, Generated, heading, plain};
+use crate::config::Settings;
+use crate::model::names::App;
+
+const SYSTEM: &str = "/etc/systemd/system";
+/// A step ends by its own time-out, with a report; PID 1 ends one that does not.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The drop-in of the core, which is read when the core starts.
+#[must_use]
+pub fn core_path(app: &App) -> String {
+    format!("{SYSTEM}/tsh-agent.service.d/60-{app}.conf")
+}
+
+/// All drop-ins for one application.
+#[must_use]
+pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
+    let mut all = vec![core(&settings.app), recover(settings), fetch(settings)];
+    all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
+    if let Some(database) = &settings.database {
+        all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
+    }
+    all.push(probe(settings, facts));
+    all
+}
+
+fn core(app: &App) -> Generated {
+    Generated::new(core_path(app), format!("{}[Service]\n{}", heading("#", app), links(app)))
+}
+
+/// The core and recovery may move links, and nothing else of the application. A folder that is missing must not keep
+/// them from starting: they have other applications as well.
+fn links(app: &App) -> String {
+    format!("ReadWritePaths=-{}\n", crate::paths::links(app).display())
+}
+
+fn recover(settings: &Settings) -> Generated {
+    let app = &settings.app;
+    let mut text = heading("#", app);
+    text.push_str("[Unit]\n");
+    for service in settings.all_units().filter(|unit| unit.as_str().ends_with(".service")) {
+        let _ = writeln!(text, "Before={service}");
+    }
+    let _ = write!(text, "\n[Service]\n{}", links(app));
+    Generated::new(format!("{SYSTEM}/tsh-agent-recover.service.d/60-{app}.conf"), text)
+}
+
+fn fetch(settings: &Settings) -> Generated {
+    let mut lines = timeout(settings.source.timeout);
+    if let Some(key) = &settings.source.key {
+        lines.push_str("# PID 1 reads the key and hands it to this step alone.\n");
+        let _ = writeln!(lines, "LoadCredential=deploy-key:{}", plain(&key.to_string_lossy()));
+    }
+    step(&settings.app, "fetch", &lines)
+}
+
+fn probe(settings: &Settings, facts: &Facts) -> Generated {
+    let mut lines = timeout(settings.probe.deadline.max(settings.probe.bake));
+    let _ = write!(
+        lines,
+        "# Only who has the application's user and group may see from where its processes run.\n\
+         DynamicUser=no\nUser={}\nGroup={}\n",
+        settings.service.user,
+        facts.unit_group.as_ref().unwrap_or(&facts.group)
+    );
+    step(&settings.app, "probe", &lines)
+}
+
+fn step(app: &App, kind: &str, lines: &str) -> Generated {
+    let text = format!("{}[Service]\n{lines}", heading("#", app));
+    Generated::new(format!("{SYSTEM}/tsh-agent-{kind}@{app}.service.d/60-app.conf"), text)
+}
+
+fn timeout(own: Duration) -> String {
+    format!("TimeoutStartSec={}s\n", own.saturating_add(GRACE).as_secs())
+}
