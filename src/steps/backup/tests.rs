@@ -31,7 +31,7 @@ async fn a_backup_can_be_restored_and_says_what_it_is() {
     let job = bench.job(7, Work::Backup { running: Some(ReleaseId(6)) });
     let Output::BackedUp { name, bytes, sha256 } = back_up(&job, &scratch.cluster).await.unwrap() else { panic!() };
 
-    assert_eq!(folders(&home), [name.clone()]);
+    assert_eq!(folders(&home), std::slice::from_ref(&name));
     let folder = home.join(&name);
     let file = fs::read(folder.join(DUMP)).unwrap();
     assert_eq!((file.len() as u64, hex(&file)), (bytes, sha256.clone()));
