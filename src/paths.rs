@@ -21,6 +21,12 @@ pub fn settings(app: &App) -> PathBuf {
     format!("{CONFIG}/apps/{app}.toml").into()
 }
 
+/// `/var/backups/tsh-agent/<app>`.
+#[must_use]
+pub fn backups(app: &App) -> PathBuf {
+    format!("{BACKUPS}/{app}").into()
+}
+
 /// `/srv/<app>`.
 #[must_use]
 pub fn home(app: &App) -> PathBuf {

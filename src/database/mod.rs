@@ -87,6 +87,16 @@ impl Cluster {
         Ok(version.unsigned_abs())
     }
 
+    /// How PostgreSQL's own programs reach the same server as the same role.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        vec![
+            format!("--host={}", self.socket_dir.display()),
+            format!("--port={}", self.port),
+            format!("--username={}", self.user),
+        ]
+    }
+
     /// A connection with the bound for ordinary statements.
     async fn link(&self, database: &str) -> Result<PgConnection> {
         self.link_for(database, STATEMENT).await

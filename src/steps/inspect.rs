@@ -1,0 +1,179 @@
+//! Which migrations of the release are pending, and which way through production follows from that. It reads the
+//! release and asks its migration tool; it changes nothing.
+
+use serde::Deserialize;
+
+use super::child::Finished;
+use super::tool::Tool;
+use super::{Job, Outcome, not_mine};
+use crate::config::{Database, MigrationLane, Migrations};
+use crate::model::journal::{Cause, Inspected, Output, Pending};
+use crate::model::lane::Lane;
+use crate::model::names::SchemaRevision;
+use crate::model::request::Work;
+
+/// What Alembic is asked with.
+const ALEMBIC: &str = include_str!("inspect/alembic.py");
+/// Marks an answer among whatever migration scripts print.
+const MARK: &str = "tsh-agent:";
+
+/// One answer of the script.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Answer {
+    Heads { revisions: Vec<SchemaRevision> },
+    Unknown { revisions: Vec<SchemaRevision> },
+    Pending(Pending),
+    Broken { why: String },
+}
+
+/// Inspects.
+///
+/// # Errors
+/// If the release cannot be deployed on this database, with what to do about it.
+pub async fn run(job: &Job) -> Outcome {
+    let Work::Inspect { current } = &job.request.work else { return Err(not_mine()) };
+    let (target, pending, lane) = match &job.settings.database {
+        None => (Vec::new(), Vec::new(), Lane::Code),
+        Some(database) => {
+            let (target, pending) = look(&Tool::of(job), database, current).await?;
+            let lane = match (pending.is_empty(), database.lane) {
+                (true, _) => Lane::Code,
+                (false, MigrationLane::Fenced) => Lane::Fenced,
+                (false, MigrationLane::Stop) => Lane::Stop,
+            };
+            (target, pending, lane)
+        }
+    };
+    Ok(Output::Inspected(Inspected { lane, current: current.clone(), target, pending, fingerprint: None }))
+}
+
+async fn look(
+    tool: &Tool,
+    database: &Database,
+    current: &[SchemaRevision],
+) -> Result<(Vec<SchemaRevision>, Vec<Pending>), Cause> {
+    match &database.migrations {
+        Migrations::Alembic { ini, .. } => {
+            let mut argv = tool.python(&["-c", ALEMBIC]);
+            argv.push(ini.display().to_string());
+            argv.extend(current.iter().map(ToString::to_string));
+            let finished = tool.command(&argv).quiet().finish().await?;
+            alembic(tool, &database.name, &ini.display().to_string(), &finished)
+        }
+        Migrations::Django { manage, .. } => {
+            let manage = manage.display().to_string();
+            let ask = async |arguments: &[&str]| {
+                let finished =
+                    tool.command(&tool.python(&[&[manage.as_str()], arguments].concat())).quiet().finish().await?;
+                if finished.status.success() { Ok(finished.lines) } else { Err(finished.cause()) }
+            };
+            let pending = django(&ask(&["showmigrations", "--plan", "--no-color"]).await?)?;
+            if !pending.is_empty() {
+                // Two leaves in one application are only noticed by a plan.
+                ask(&["migrate", "--plan", "--no-color"]).await?;
+            }
+            Ok((Vec::new(), pending))
+        }
+        Migrations::Commands { pending, .. } => {
+            let finished = tool.command(pending).quiet().finish().await?;
+            match finished.status.code() {
+                Some(0) => Ok((Vec::new(), Vec::new())),
+                Some(1) => Ok((Vec::new(), named(&finished.lines)?)),
+                _ => Err(finished.cause().hint("the command `pending` must exit with 0 (nothing) or 1 (something)")),
+            }
+        }
+    }
+}
+
+fn alembic(
+    tool: &Tool,
+    db: &str,
+    ini: &str,
+    finished: &Finished,
+) -> Result<(Vec<SchemaRevision>, Vec<Pending>), Cause> {
+    let (dir, python) = (tool.dir.display(), &tool.python);
+    let unreadable = |why: String| Cause {
+        tail: finished.lines.clone(),
+        ..Cause::new(format!("Alembic cannot read the migrations of release {}: {why}", tool.release().display()))
+            .hint(format!("see it yourself: cd {dir} && {python} -m alembic -c {ini} history"))
+    };
+    let (mut heads, mut pending) = (None, Vec::new());
+    for line in finished.lines.iter().filter_map(|line| line.strip_prefix(MARK)) {
+        match serde_json::from_str(line).map_err(|error| unreadable(error.to_string()))? {
+            Answer::Broken { why } => return Err(Cause { tail: Vec::new(), ..unreadable(why) }),
+            Answer::Heads { revisions } => heads = Some(revisions),
+            Answer::Unknown { revisions } => {
+                let (unknown, to) = (list(&revisions), list(heads.as_deref().unwrap_or_default()));
+                return Err(Cause::new(format!(
+                    "database {db} is at revision {unknown}, which this release does not know: a newer release, or one \
+                     of another branch, has migrated it"
+                ))
+                .hint(format!(
+                    "deploy a revision that contains migration {unknown} (find it: git log --all -S {unknown}); or take \
+                     the schema back with the release that knows it: in its folder, as tsh-agent-migrate, \
+                     python -m alembic -c {ini} downgrade {to}"
+                )));
+            }
+            Answer::Pending(migration) => pending.push(migration),
+        }
+    }
+    let Some(heads) = heads.filter(|_| finished.status.success()) else {
+        return Err(unreadable("it gave no answer".to_owned()));
+    };
+    if heads.len() > 1 {
+        return Err(Cause::new(format!("the migrations have {} heads: {}", heads.len(), list(&heads))).hint(format!(
+            "in your checkout: alembic -c {ini} merge -m \"merge heads\" {}; then commit and push",
+            spaced(&heads)
+        )));
+    }
+    Ok((heads, pending))
+}
+
+/// Lines such as `[ ]  shop.0002_price` are pending.
+fn django(lines: &[String]) -> Result<Vec<Pending>, Cause> {
+    let pending = |line: &String| {
+        let name = line.trim_start().strip_prefix("[ ]")?.split_whitespace().next()?;
+        Some(name.parse::<SchemaRevision>().map_err(|bad| Cause::new(bad.to_string())))
+    };
+    lines
+        .iter()
+        .filter_map(pending)
+        // Django wraps each migration in a transaction of its own, unless the migration says otherwise.
+        .map(|revision| {
+            revision.map(|revision| Pending { title: revision.to_string(), revision, nontransactional: false })
+        })
+        .collect()
+}
+
+/// Whatever the command says is pending, by the first word of each line. Nothing is known about transactions.
+fn named(lines: &[String]) -> Result<Vec<Pending>, Cause> {
+    let mut titles: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    if titles.is_empty() {
+        titles.push("something is pending");
+    }
+    let pending = |(at, title): (usize, &&str)| {
+        let word = title.split_whitespace().next().unwrap_or_default();
+        let revision = match word.parse() {
+            Ok(revision) => revision,
+            Err(_) => format!("pending-{}", at + 1).parse().map_err(|bad| Cause::new(format!("{bad}")))?,
+        };
+        Ok(Pending { revision, title: title.chars().take(200).collect(), nontransactional: true })
+    };
+    titles.iter().enumerate().map(pending).collect()
+}
+
+fn list(revisions: &[SchemaRevision]) -> String {
+    if revisions.is_empty() { "base".to_owned() } else { joined(revisions, ", ") }
+}
+
+fn spaced(revisions: &[SchemaRevision]) -> String {
+    joined(revisions, " ")
+}
+
+fn joined(revisions: &[SchemaRevision], between: &str) -> String {
+    revisions.iter().map(SchemaRevision::as_str).collect::<Vec<_>>().join(between)
+}
+
+#[cfg(test)]
+mod tests;
