@@ -6,6 +6,7 @@ pub mod config;
 pub mod database;
 pub mod deploy;
 pub mod events;
+pub mod logging;
 pub mod model;
 pub mod paths;
 pub mod steps;
