@@ -1,6 +1,7 @@
 //! What the step units run: `tsh-agent step <kind> <app>`. Each kind is a file; each has its own user and sandbox.
 
 pub mod child;
+pub mod fetch;
 pub mod files;
 pub mod links;
 pub mod output;

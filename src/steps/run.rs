@@ -98,6 +98,7 @@ fn fits(kind: &str, work: &Work) -> bool {
 /// The step of each kind.
 async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
+        "fetch" => super::fetch::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }
