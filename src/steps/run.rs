@@ -99,6 +99,7 @@ fn fits(kind: &str, work: &Work) -> bool {
 async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
         "fetch" => super::fetch::run(job).await,
+        "build" => super::build::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }
