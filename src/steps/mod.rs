@@ -5,8 +5,10 @@ pub mod child;
 pub mod fetch;
 pub mod files;
 pub mod links;
+pub mod manifest;
 pub mod output;
 pub mod run;
+pub mod seal;
 #[cfg(test)]
 mod testing;
 

@@ -100,6 +100,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
         "fetch" => super::fetch::run(job).await,
         "build" => super::build::run(job).await,
+        "seal" => super::seal::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }
