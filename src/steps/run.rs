@@ -9,7 +9,6 @@ use tracing::Instrument;
 
 use super::output::{report, say};
 use super::{Job, Outcome};
-use crate::config::Settings;
 use crate::logging::{self, Logger};
 use crate::model::journal::Cause;
 use crate::model::names::App;
@@ -58,12 +57,8 @@ fn prepare(kind: &str, app: &App) -> Result<Job, Cause> {
     if !fits(kind, &request.work) {
         return Err(Cause::new(format!("bad request: it is not for the step {kind}")));
     }
-    Ok(Job::new(settings(app)?, request))
-}
-
-/// Root's configuration of the application.
-fn settings(app: &App) -> Result<Settings, Cause> {
-    Err(Cause::new(format!("the configuration of {app} is not read yet")))
+    let settings = crate::config::load(app).map_err(|error| Cause::new(error.to_string()))?;
+    Ok(Job::new(settings, request))
 }
 
 /// Reads and checks the request.
