@@ -7,6 +7,8 @@ pub mod files;
 pub mod links;
 pub mod manifest;
 pub mod output;
+pub mod probe;
+pub mod prune;
 pub mod run;
 pub mod seal;
 #[cfg(test)]

@@ -96,6 +96,8 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "fetch" => super::fetch::run(job).await,
         "build" => super::build::run(job).await,
         "seal" => super::seal::run(job).await,
+        "probe" => super::probe::run(job).await,
+        "prune" => super::prune::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }
