@@ -1,13 +1,24 @@
 //! What the step units run: `tsh-agent step <kind> <app>`. Each kind is a file; each has its own user and sandbox.
 
 pub mod backup;
+pub mod build;
 pub mod child;
+pub mod fetch;
+pub mod files;
 pub mod inspect;
+pub mod links;
+pub mod manifest;
 pub mod migrate;
 pub mod output;
+pub mod probe;
+pub mod prune;
+mod run;
+pub mod seal;
 #[cfg(test)]
 mod testing;
 pub mod tool;
+
+pub use run::run;
 
 use std::path::{Path, PathBuf};
 

@@ -110,3 +110,8 @@ pub fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
+
+/// A revision that no repository has.
+pub fn any_sha() -> crate::model::names::Sha {
+    "0123456789abcdef0123456789abcdef01234567".parse().unwrap()
+}
