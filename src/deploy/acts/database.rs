@@ -7,6 +7,7 @@ use crate::deploy::world::{Act, World};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
 use crate::model::lane::Lane;
 use crate::model::names::SchemaRevision;
+use crate::model::rollback::{self, Move};
 use crate::model::step::Step;
 
 /// The twin of this deployment.
@@ -116,38 +117,33 @@ pub async fn open<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
     engine.world.settle_migration().await?;
     // An earlier attempt may have swapped already; calling again finishes what it left.
-    let swapped = engine.world.has_quarantine().await?;
-    if !swapped && as_it_was(engine).await? {
-        if engine.journal.touched(Step::Twin) {
-            engine.world.drop_twin().await?;
+    let verdict = if engine.world.has_quarantine().await? { Move::SwapBack } else { decide(engine).await? };
+    match verdict {
+        Move::Unchanged => {
+            if engine.journal.touched(Step::Twin) {
+                engine.world.drop_twin().await?;
+            }
+            Ok(Output::Restored(Restored::Unchanged))
         }
-        return Ok(Output::Restored(Restored::Unchanged));
+        Move::SwapBack => {
+            let original = original(engine);
+            engine.world.swap_back(original.as_deref()).await?;
+            Ok(Output::Restored(Restored::SwappedBack { quarantine: quarantine_name(engine) }))
+        }
+        Move::ByHand => Ok(Output::Restored(Restored::HandedOver)),
     }
-    if !swapped && engine.journal.output(Step::Twin).is_none() {
-        return Ok(Output::Restored(Restored::HandedOver));
-    }
-    let original = original(engine);
-    engine.world.swap_back(original.as_deref()).await?;
-    Ok(Output::Restored(Restored::SwappedBack { quarantine: quarantine_name(engine) }))
 }
 
-/// Case 0: the migration never ran; or all of it ran in transactions that were rolled back, which the schema's
-/// fingerprint shows, and no release ever ran on it.
-async fn as_it_was<W: World>(engine: &mut Engine<'_, W>) -> Act<bool> {
-    if !engine.journal.touched(Step::Migrate) {
-        return Ok(true);
-    }
-    if engine.journal.touched(Step::Start) {
-        return Ok(false);
-    }
-    let Some(inspected) = engine.journal.inspected() else { return Ok(false) };
-    let named = matches!(
-        engine.settings.database.as_ref().map(|database| &database.migrations),
-        Some(Migrations::Alembic { .. })
-    );
-    let transactional = named && !inspected.pending.iter().any(|pending| pending.nontransactional);
-    let before = inspected.fingerprint.clone();
-    Ok(transactional && before == Some(engine.world.fingerprint().await?))
+/// Gathers the facts for the decision, and looks at the schema only if it can matter.
+async fn decide<W: World>(engine: &mut Engine<'_, W>) -> Act<Move> {
+    let Some(inspected) = engine.journal.inspected().cloned() else { return Ok(Move::Unchanged) };
+    let migrated = engine.journal.touched(Step::Migrate);
+    // What the new release did when it was started is in no fingerprint.
+    let started = engine.journal.touched(Step::Start);
+    let tool = engine.settings.database.as_ref().map(|database| &database.migrations);
+    let transactional = !started && tool.is_some_and(Migrations::is_transactional);
+    let now = if migrated && transactional { Some(engine.world.fingerprint().await?) } else { None };
+    Ok(rollback::decide(&inspected, migrated, now.as_deref(), transactional))
 }
 
 /// Gives everybody the right to connect back.

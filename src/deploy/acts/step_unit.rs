@@ -1,6 +1,6 @@
 //! Steps that run as a unit of their own: what they are asked, and how their run is told from an earlier one.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{database, units};
 use crate::config::Role;
@@ -189,7 +189,7 @@ async fn enough_space<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
     Ok(())
 }
 
-fn full(place: &PathBuf, free: u64) -> Cause {
+fn full(place: &Path, free: u64) -> Cause {
     let what = format!("only {} MiB are free on {}; at least {} are needed", free >> 20, place.display(), SPACE >> 20);
     Cause::new(what).hint(format!("make room: `du -xh --max-depth=2 {} | sort -h | tail`", place.display()))
 }
