@@ -1,7 +1,6 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -16,9 +15,9 @@ use crate::model::outcome::Exit;
 /// The users that the installation makes.
 const USERS: [&str; 5] = ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate"];
 
-/// Prepare this server for an application. Run as root; running it again changes nothing.
+/// Prepare this server for an application, as root
 ///
-/// It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
+/// Running it again changes nothing. It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
 /// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -281,7 +280,6 @@ fn warn(what: &str) {
     say("warning", what);
 }
 
-/// Who closes the pipe does not want to read it; the work goes on.
 fn say(word: &str, what: &str) {
-    let _ = writeln!(io::stdout(), "{word:<11} {what}");
+    super::say::out(&format!("{word:<11} {what}\n"));
 }
