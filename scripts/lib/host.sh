@@ -1,0 +1,46 @@
+# shellcheck shell=bash disable=SC2034
+# What scripts/test and scripts/demo need of this machine. Sourced; needs `die`, `say` and HERE.
+
+# A build needs a C compiler for libgit2, libssh2 and SQLite, and the system's OpenSSL and zlib.
+BUILD_PACKAGES=(gcc libc6-dev make pkg-config libssl-dev zlib1g-dev)
+
+need_root() { [ "$(id -u)" = 0 ] || die "needs root: it boots a machine of its own (try sudo)"; }
+
+need_apt() {
+  command -v apt-get >/dev/null || die "no apt-get here: this wants Debian or Ubuntu"
+}
+
+# Those of the packages that are not installed, installed.
+packages() {
+  local missing=() name
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ ${#missing[@]} != 0 ] || return 0
+  need_apt
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 </dev/null && return
+  apt-get update -qq >/dev/null || die "apt-get update failed: no network? Install by hand: ${missing[*]}"
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null ||
+    die "cannot install: ${missing[*]}"
+}
+
+# Under sudo the toolchain is that of whoever called, and so is what cargo writes, afterwards.
+toolchain() {
+  local home
+  home=$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)
+  PATH="$PATH:$home/.cargo/bin:/root/.cargo/bin"
+  export PATH RUSTUP_HOME="${RUSTUP_HOME:-$(of "$home" .rustup)}" CARGO_HOME="${CARGO_HOME:-$(of "$home" .cargo)}"
+  command -v cargo >/dev/null || die "no Rust toolchain: https://rustup.rs, or the distribution's packages"
+  cargo --version >/dev/null || die "cargo does not run for root; as the user: rustup default stable"
+  TARGET=${CARGO_TARGET_DIR:-$HERE/target}
+  if [ -n "${SUDO_UID:-}" ]; then trap give_back EXIT; fi
+}
+of() { if [ -d "$1/$2" ]; then echo "$1/$2"; else echo "/root/$2"; fi; }
+give_back() {
+  local d
+  for d in "$TARGET" "$CARGO_HOME/registry"; do
+    if [ -d "$d" ]; then chown -R --no-dereference "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$d"; fi
+  done
+}

@@ -1,0 +1,155 @@
+//! Is the server whole? Every scenario ends with this question.
+
+use tsh_agent::model::outcome::Verdict;
+use tsh_agent::model::view::DeploymentView;
+
+use super::machine::Machine;
+use super::state::Server;
+use super::wait::{seconds, until};
+use super::writer;
+
+/// A release that may be live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    pub id: u32,
+    pub revision: String,
+}
+
+/// What must be so again after a rollback.
+#[derive(Debug)]
+pub struct Baseline {
+    pub release: Release,
+    /// Who may do what with the database.
+    access: String,
+    /// The runs of the application's units.
+    pub runs: String,
+}
+
+/// Which release is live at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Live {
+    New,
+    Old,
+}
+
+impl Baseline {
+    pub fn of(machine: &Machine) -> Self {
+        let release = live_release(machine);
+        Self { release, access: access(machine), runs: runs(machine) }
+    }
+}
+
+/// The release that the link points to.
+pub fn live_release(machine: &Machine) -> Release {
+    let path = machine.ok("readlink -e /srv/tsh-erp/current");
+    let id = path.strip_prefix("/srv/tsh-erp/releases/").and_then(|id| id.parse().ok());
+    let id = id.unwrap_or_else(|| panic!("current points to {path}"));
+    Release { id, revision: answering(machine) }
+}
+
+/// The revision that answers through nginx.
+fn answering(machine: &Machine) -> String {
+    let ask = "curl -sS --fail -m 5 http://127.0.0.1/health";
+    let body = until("/health answers through nginx", seconds(20), || {
+        let said = machine.sh(ask);
+        (said.code == 0).then_some(said.out)
+    });
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    body["revision"].as_str().unwrap().to_owned()
+}
+
+fn access(machine: &Machine) -> String {
+    machine.ok("runuser -u postgres -- psql -XAt -c \"select datacl, datconnlimit, datallowconn, pg_get_userbyid(datdba) from pg_database where datname = 'tsh_erp'\"")
+}
+
+/// The runs of the application's units: other ones if anybody restarted them.
+pub fn runs(machine: &Machine) -> String {
+    machine.ok("systemctl show -P InvocationID tsh-erp tsh-erp-worker")
+}
+
+impl Server {
+    /// The server is whole, and exactly what this verdict says is live.
+    #[track_caller]
+    pub fn verify(&self, id: u32, verdict: Verdict) {
+        let view = self.show(id);
+        assert_eq!(view.verdict, Some(verdict), "{}", story(&view));
+        let live = if verdict == Verdict::Deployed { Live::New } else { Live::Old };
+        let expected = match live {
+            Live::Old => self.old().clone(),
+            Live::New => Release { id: view.release.0, revision: view.revision.as_ref().unwrap().to_string() },
+        };
+        self.verify_live(&expected);
+        self.verify_records(&view, verdict, &expected);
+        self.verify_databases(&view);
+    }
+
+    /// This release is live, and nothing is left of a deployment.
+    #[track_caller]
+    pub fn verify_live(&self, expected: &Release) {
+        assert_eq!(live_release(self), *expected, "what is live");
+        until("the units are up", seconds(10), || {
+            (self.sh("systemctl is-active -q tsh-erp && systemctl is-active -q tsh-erp-worker").code == 0).then_some(())
+        });
+        assert_eq!(self.sh("test -e /srv/tsh-erp/links/closed").code, 1, "the door is closed");
+        assert_eq!(access(self), self.base.access, "who may use the database");
+        assert_eq!(self.ok("ls -A /srv/tsh-erp/releases | grep -v '^[0-9]*$' || true"), "", "half a release is left");
+        let held = "find /run/systemd/system /etc/systemd/system -lname /dev/null -name 'tsh-*'";
+        assert_eq!(self.ok(held), "", "a unit is masked");
+    }
+
+    /// Whatever tells about the deployment tells the same.
+    #[track_caller]
+    fn verify_records(&self, view: &DeploymentView, verdict: Verdict, expected: &Release) {
+        assert_eq!(view.state, verdict.word());
+        let row = self.history().into_iter().find(|row| row.id == view.id).unwrap();
+        assert_eq!(row.state, verdict.word());
+        let status = self.status();
+        assert_eq!(status.release.map(|id| id.0), Some(expected.id));
+        assert_eq!(status.running, None);
+        assert!(!status.door_closed);
+        assert!(
+            status.units.iter().all(|unit| unit.state == "active" && unit.from_release != Some(false)),
+            "{status:?}"
+        );
+        assert!(view.steps.iter().all(|step| step.state != "running"), "{}", story(view));
+    }
+
+    /// No database was lost or left over, but for the quarantine of a swap and the twin of a success.
+    #[track_caller]
+    fn verify_databases(&self, view: &DeploymentView) {
+        let list = "runuser -u postgres -- psql -XAt -c \"select datname from pg_database where datname ~ '^tsh_erp' order by 1\"";
+        let all = self.ok(list);
+        let swapped = view.database.as_ref().is_some_and(|said| said.contains("quarantine"));
+        let aside = format!("tsh_erp_quarantine_{}", view.id);
+        let expected = if swapped { format!("tsh_erp\n{aside}") } else { "tsh_erp".to_owned() };
+        assert_eq!(all, expected, "databases; the deployment says {:?}", view.database);
+    }
+
+    /// Production did not feel it: the same processes, and no request was refused.
+    #[track_caller]
+    pub fn verify_untouched(&self, writer: writer::Writer) {
+        writer::progress(self, writer::acknowledged(self));
+        let summary = writer.stop().unwrap();
+        assert_eq!(summary.failed_requests, 0, "{summary:?}");
+        assert_eq!(runs(self), self.base.runs, "a unit was restarted");
+        self.verify_live(self.old());
+        writer::verify(self);
+    }
+
+    /// Ends the writing when orders get through again, and compares. Returns the longest gap in milliseconds.
+    #[track_caller]
+    pub fn verify_rows(&self, writer: writer::Writer) -> u64 {
+        writer::progress(self, writer::acknowledged(self));
+        let gap = writer.stop().map_or(0, |summary| summary.longest_gap_ms);
+        let rows = writer::verify(self);
+        eprintln!("{rows} orders acknowledged, all there; longest gap {gap} ms");
+        gap
+    }
+}
+
+/// The course of a deployment, for whoever reads why a test failed.
+pub fn story(view: &DeploymentView) -> String {
+    let steps = view.steps.iter().map(|step| format!("{} {} {}", step.step.word(), step.state, step.detail));
+    let steps: Vec<_> = steps.collect();
+    format!("{} {}: {}\n{:?}\n{:?}", view.kind, view.id, view.state, steps, view.failure)
+}

@@ -1,0 +1,24 @@
+//! Scenarios on a whole machine: systemd, D-Bus, polkit, PostgreSQL, nginx, ssh and git are the real ones.
+//!
+//! They need root, and boot machines with `scripts/lab`; `scripts/test` runs them, a single one is
+//! `cargo nextest run --config-file packaging/nextest.toml --features lab --test lab NAME`.
+//! What takes long and adds little to its neighbours is ignored, and run by `scripts/test --full`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod harness {
+    pub mod agent;
+    pub mod machine;
+    pub mod state;
+    pub mod verify;
+    pub mod wait;
+    pub mod writer;
+}
+
+mod scenarios {
+    mod access;
+    mod crash;
+    mod input;
+    mod operator;
+    mod ssh;
+    mod variants;
+}

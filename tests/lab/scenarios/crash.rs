@@ -1,0 +1,186 @@
+//! Something is killed at the worst moment: the core, a step, the whole machine. It settles by itself.
+//!
+//! The good deployment is one with a migration that old code cannot live with; the bad one has that migration,
+//! too, and its release dies at import, so that everything must be undone.
+
+use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
+use tsh_agent::model::step::Step;
+
+use crate::harness::machine::Said;
+use crate::harness::state::Server;
+use crate::harness::writer::Writer;
+
+const GOOD: &str = "v/breaking";
+const BAD: &str = "v/breaking-dies-at-import";
+
+/// Strikes during `step`; returns the number of the deployment.
+fn strike(server: &Server, branch: &str, step: &str, harm: &str) -> u32 {
+    let striker = server.spawn(&["/opt/tests-lab/strike", step, harm]);
+    server.agent(&format!("deploy {branch} --detach")).ok();
+    let said = Said::of(&striker.wait_with_output().unwrap());
+    assert_eq!(said.code, 0, "step {step} did not come, or was over too soon: {said:?}");
+    said.ok().parse().unwrap()
+}
+
+/// The core dies. It comes back, finds the deployment, and brings it to the end it would have had.
+fn core_dies(branch: &str, step: &str, harm: &str, verdict: Verdict) {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let id = strike(&server, branch, step, harm);
+    server.settled(id);
+    server.verify(id, verdict);
+    assert_eq!(server.ok("systemctl show -P NRestarts tsh-agent"), "1", "the core died once");
+    server.verify_rows(writer);
+}
+
+/// A step dies. That is a failure of the step: undone, if there is anything to undo.
+fn step_dies(branch: &str, step: &str, verdict: Verdict) {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let id = strike(&server, branch, step, "unit");
+    server.settled(id);
+    server.verify(id, verdict);
+    server.verify_rows(writer);
+}
+
+/// The machine dies. After the next boot either release may be live, but whole, and as the verdict says.
+fn machine_dies(branch: &str, step: &str) {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let id = strike(&server, branch, step, "freeze");
+    server.crash();
+    drop(writer);
+    server.up();
+    let verdict = server.settled(id);
+    let expected = match find(step) {
+        Step::Open | Step::Workers | Step::Bake | Step::Settle | Step::Prune => Deployed,
+        step if step.touches() => RolledBack,
+        // Nothing was touched yet, so it goes on where it was.
+        _ if branch == GOOD => Deployed,
+        _ => RolledBack,
+    };
+    assert_eq!(verdict, expected);
+    server.verify(id, verdict);
+    server.verify_rows(Writer::start(&server));
+}
+
+fn find(word: &str) -> Step {
+    Step::ALL.into_iter().find(|step| step.word() == word).unwrap()
+}
+
+/// One test for each moment. Those after `full` run only with `scripts/test --full`.
+macro_rules! moments {
+    ($what:ident($($fixed:expr),*) $sample:tt full $full:tt) => {
+        moments!(@ $what($($fixed),*) [] $sample);
+        moments!(@ $what($($fixed),*) [#[ignore = "scripts/test --full runs it"]] $full);
+    };
+    (@ $what:ident($branch:expr) $ignored:tt { $($name:ident: $step:literal $(, $more:expr)*;)* }) => {
+        $(moments!(@@ $ignored $name $what($branch, $step $(, $more)*));)*
+    };
+    (@@ [$($ignored:tt)*] $name:ident $call:expr) => {
+        #[test]
+        $($ignored)*
+        fn $name() {
+            $call;
+        }
+    };
+}
+
+mod the_core_dies_in_a_good_deployment_at {
+    use super::*;
+    moments! { core_dies(GOOD) {
+        fetch: "fetch", "core-mid", Deployed;
+        backup: "backup", "core", Deployed;
+        fence: "fence", "core", Deployed;
+        migrate: "migrate", "core-mid", Deployed;
+        start: "start", "core", Deployed;
+        open: "open", "core", Deployed;
+        settle: "settle", "core", Deployed;
+    } full {
+        build: "build", "core-mid", Deployed;
+        seal: "seal", "core-mid", Deployed;
+        inspect: "inspect", "core", Deployed;
+        close: "close", "core", Deployed;
+        stop: "stop", "core", Deployed;
+        twin: "twin", "core", Deployed;
+        migrate_at_once: "migrate", "core", Deployed;
+        switch: "switch", "core", Deployed;
+        admit: "admit", "core", Deployed;
+        probe: "probe", "core-mid", Deployed;
+        workers: "workers", "core", Deployed;
+        bake: "bake", "core-mid", Deployed;
+        prune: "prune", "core-mid", Deployed;
+    }}
+}
+
+mod the_core_dies_in_a_bad_deployment_at {
+    use super::*;
+    moments! { core_dies(BAD) {
+        probe: "probe", "core", RolledBack;
+        restore: "restore", "core", RolledBack;
+        unfence: "unfence", "core", RolledBack;
+        reopen: "reopen", "core", RolledBack;
+    } full {
+        halt: "halt", "core", RolledBack;
+        switch_back: "switch-back", "core", RolledBack;
+        return_: "return", "core", RolledBack;
+        reprobe: "reprobe", "core-mid", RolledBack;
+        return_workers: "return-workers", "core", RolledBack;
+    }}
+}
+
+mod a_step_dies {
+    use super::*;
+    moments! { step_dies(GOOD) {
+        build: "build", Failed;
+        migrate: "migrate", RolledBack;
+        probe: "probe", RolledBack;
+    } full {
+        fetch: "fetch", Failed;
+        seal: "seal", Failed;
+        inspect: "inspect", Failed;
+        backup: "backup", Failed;
+        bake: "bake", Verdict::NeedsOperator;
+    }}
+}
+
+mod the_machine_dies_in_a_good_deployment_at {
+    use super::*;
+    moments! { machine_dies(GOOD) {
+        build: "build";
+        stop: "stop";
+        twin: "twin";
+        migrate: "migrate";
+        switch: "switch";
+        open: "open";
+    } full {
+        fetch: "fetch";
+        seal: "seal";
+        inspect: "inspect";
+        backup: "backup";
+        close: "close";
+        fence: "fence";
+        admit: "admit";
+        start: "start";
+        probe: "probe";
+        workers: "workers";
+        bake: "bake";
+        settle: "settle";
+        prune: "prune";
+    }}
+}
+
+mod the_machine_dies_in_a_bad_deployment_at {
+    use super::*;
+    moments! { machine_dies(BAD) {
+        restore: "restore";
+        return_: "return";
+    } full {
+        halt: "halt";
+        switch_back: "switch-back";
+        unfence: "unfence";
+        reprobe: "reprobe";
+        reopen: "reopen";
+        return_workers: "return-workers";
+    }}
+}

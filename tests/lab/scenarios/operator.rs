@@ -1,0 +1,106 @@
+//! What an operator does on an ordinary day: go back, stop something, look, and do it twice.
+
+use tsh_agent::model::outcome::Verdict;
+use tsh_agent::model::step::Step;
+
+use crate::harness::state::Server;
+use crate::harness::verify::Release;
+use crate::harness::wait::{seconds, until};
+use crate::harness::writer::{self, Writer};
+
+#[test]
+fn what_is_live_already_is_not_deployed_again() {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let said = server.agent("deploy main");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("nothing to do"), "{said:?}");
+    server.verify_untouched(writer);
+    assert_eq!(server.agent("deploy main --force").code, 0);
+    let id = server.newest();
+    assert_eq!(server.status().release.map(|id| id.0), Some(id));
+}
+
+#[test]
+fn rollback_goes_to_the_release_before_and_to_any_other() {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    server.agent("deploy v/good2").ok();
+    let good2 = server.newest();
+    assert_eq!(server.agent("rollback").code, 0);
+    server.verify_live(server.old());
+    let said = server.agent(&format!("rollback --to {good2}"));
+    assert_eq!(said.code, 0, "{said:?}");
+    server.verify_live(&Release { id: good2, revision: server.tip("v/good2") });
+    let row = server.history().remove(0);
+    assert_eq!((row.kind.as_str(), row.state.as_str()), ("rollback", "deployed"));
+    server.verify_rows(writer);
+}
+
+#[test]
+fn rollback_over_a_migration_is_refused_and_touches_nothing() {
+    let server = Server::ready();
+    server.agent("deploy v/breaking").ok();
+    let runs = crate::harness::verify::runs(&server);
+    let writer = Writer::start(&server);
+    let said = server.agent("rollback");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(said.err.matches("error:").count(), 1, "{said:?}");
+    writer::progress(&server, writer::acknowledged(&server));
+    assert_eq!(writer.stop().unwrap().failed_requests, 0);
+    assert_eq!(crate::harness::verify::runs(&server), runs);
+    writer::verify(&server);
+}
+
+/// Begins a deployment, aborts it while this step runs.
+fn abort_during(branch: &str, step: Step) -> (Server, Writer) {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let client = server.begin(&format!("deploy {branch}"));
+    let id = server.begun(server.old().id);
+    until("the step runs", seconds(60), || {
+        server.show(id).steps.iter().any(|now| now.step == step && now.state == "running").then_some(())
+    });
+    server.agent(&format!("abort {id}")).ok();
+    let said = client.finish();
+    assert_eq!(said.code, 9, "{said:?}");
+    server.verify(id, Verdict::Aborted);
+    (server, writer)
+}
+
+#[test]
+fn an_abort_during_the_build_touches_nothing() {
+    let (server, writer) = abort_during("v/slow-build", Step::Build);
+    server.verify_untouched(writer);
+}
+
+#[test]
+fn an_abort_during_the_migration_comes_back() {
+    let (server, writer) = abort_during("v/slow-migration", Step::Migrate);
+    server.verify_rows(writer);
+}
+
+#[test]
+fn an_abort_during_the_probe_comes_back() {
+    let (server, writer) = abort_during("v/never-healthy", Step::Probe);
+    server.verify_rows(writer);
+}
+
+#[test]
+fn init_and_install_again_change_nothing() {
+    let server = Server::ready();
+    let look = "find /etc /usr/lib/systemd /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/dbus-1 /usr/share/polkit-1 \
+            /usr/bin/tsh-agent /srv /var/lib/tsh-agent-fetch /var/lib/tsh-agent-build -xdev \
+            -not -path '*/__pycache__*' -printf '%p %u %g %m %l %s %T@ ' -a \\( -type f -exec md5sum {} ';' -o -printf '\\n' \\) | sort
+        runuser -u postgres -- pg_dumpall --globals-only | grep -v '^\\\\'; runuser -u postgres -- psql -XAtc '\\l' ";
+    let before = server.ok(look);
+    let runs = crate::harness::verify::runs(&server);
+    server.agent("init tsh-erp").ok();
+    server.ok("/opt/tsh-agent/scripts/install --binary /opt/tsh-agent/tsh-agent");
+    let after = server.ok(look);
+    let changed: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+    assert_eq!(before.lines().count(), after.lines().count());
+    assert_eq!(crate::harness::verify::runs(&server), runs);
+    server.agent("check").ok();
+}

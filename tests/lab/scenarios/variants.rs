@@ -1,0 +1,114 @@
+//! Every way in which a release can be good or bad, with somebody writing all the time.
+
+use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
+
+use crate::harness::state::Server;
+use crate::harness::writer::Writer;
+
+/// Deploys a variant, which must end so, and leave a whole server. Returns what the operator saw.
+fn deploy(server: &Server, variant: &str, verdict: Verdict) -> String {
+    let writer = Writer::start(server);
+    let said = server.agent(&format!("deploy v/{variant}"));
+    assert_eq!(said.code, verdict.exit() as i32, "{}\n{}", said.out, said.err);
+    let id = server.newest();
+    server.verify(id, verdict);
+    if verdict == Failed {
+        server.verify_untouched(writer);
+    } else {
+        server.verify_rows(writer);
+    }
+    said.out + &said.err
+}
+
+/// One error, one line that says what is wrong, and that the old release serves.
+fn deploy_in_vain(variant: &str, verdict: Verdict, because: &str) {
+    let server = Server::ready();
+    let said = deploy(&server, variant, verdict);
+    assert_eq!(said.matches("error:").count(), 1, "one error:\n{said}");
+    assert!(said.contains(because), "says why ({because}):\n{said}");
+}
+
+#[test]
+fn code_only_is_deployed() {
+    deploy(&Server::ready(), "good2", Deployed);
+}
+
+#[test]
+fn an_additive_migration_is_deployed() {
+    deploy(&Server::ready(), "additive", Deployed);
+}
+
+#[test]
+fn a_migration_that_old_code_cannot_live_with_is_deployed() {
+    deploy(&Server::ready(), "breaking", Deployed);
+}
+
+#[test]
+fn a_slow_start_is_waited_for() {
+    let server = Server::ready();
+    server.set("deadline", "\"40s\"");
+    deploy(&server, "slow-start", Deployed);
+}
+
+#[test]
+fn one_that_dies_at_import_comes_back() {
+    deploy_in_vain("dies-at-import", RolledBack, "tsh-erp.service");
+}
+
+#[test]
+fn one_that_dies_after_5_s_comes_back() {
+    let server = Server::ready();
+    server.set("bake", "\"7s\"");
+    deploy(&server, "dies-after-5s", RolledBack);
+}
+
+#[test]
+fn one_that_is_answered_for_by_an_old_process_comes_back() {
+    deploy_in_vain("wrong-revision", RolledBack, "revision");
+}
+
+#[test]
+fn a_migration_that_fails_in_its_transaction_comes_back() {
+    deploy_in_vain("migration-fails", RolledBack, "division by zero");
+}
+
+#[test]
+fn a_migration_that_fails_outside_of_a_transaction_comes_back() {
+    deploy_in_vain("migration-fails-outside", RolledBack, "migrat");
+}
+
+#[test]
+fn a_migration_of_a_release_that_dies_comes_back() {
+    deploy_in_vain("breaking-dies-at-import", RolledBack, "tsh-erp.service");
+}
+
+#[test]
+fn a_requirement_that_does_not_exist_touches_nothing() {
+    deploy_in_vain("missing-requirement", Failed, "build");
+}
+
+#[test]
+fn a_worker_that_crashes_comes_back() {
+    deploy_in_vain("worker-crash", RolledBack, "tsh-erp-worker.service");
+}
+
+#[test]
+fn one_that_never_answers_comes_back() {
+    let server = Server::ready();
+    server.set("deadline", "\"5s\"");
+    deploy(&server, "never-healthy", RolledBack);
+}
+
+#[test]
+fn one_that_never_starts_comes_back() {
+    let server = Server::ready();
+    server.set("deadline", "\"5s\"");
+    deploy(&server, "never-starts", RolledBack);
+}
+
+#[test]
+fn one_that_answers_500_comes_back() {
+    let server = Server::ready();
+    server.set("deadline", "\"5s\"");
+    deploy(&server, "answers-500", RolledBack);
+}
