@@ -60,6 +60,9 @@ pub enum Work {
         units: Vec<Watched>,
         /// The commit that must answer, where the application tells it.
         revision: Option<Sha>,
+        /// The schema's revisions, one of which must answer, where the application tells it; empty: any.
+        #[serde(default)]
+        schema: Vec<SchemaRevision>,
         /// How long it must stay healthy, in milliseconds; `None`: until it is healthy once.
         bake: Option<u64>,
     },

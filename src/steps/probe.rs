@@ -15,7 +15,6 @@ use super::output::say;
 use super::{Job, Outcome, not_mine};
 use crate::config::{Probe, ProbePlan};
 use crate::model::journal::{Cause, Output};
-use crate::model::names::Sha;
 use crate::model::request::{Watched, Work};
 use crate::paths;
 
@@ -24,14 +23,14 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Probes until the release is healthy, or for as long as it must stay so.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Probe { units, revision, bake } = &job.request.work else { return Err(not_mine()) };
+    let Work::Probe { units, revision, schema, bake } = &job.request.work else { return Err(not_mine()) };
     let settings = &job.settings;
     let release = job.at(&paths::release(&settings.app, job.request.release));
     let prober = Prober {
         plan: &settings.probe,
         client: http::client()?,
         units,
-        revision: revision.as_ref(),
+        intended: http::Intended { revision: revision.as_ref(), schema },
         workdir: release.join(&settings.build.workdir),
         venv: release.join(&settings.build.venv),
         releases: job.at(&paths::releases(&settings.app)),
@@ -68,7 +67,7 @@ struct Prober<'a> {
     plan: &'a ProbePlan,
     client: reqwest::Client,
     units: &'a [Watched],
-    revision: Option<&'a Sha>,
+    intended: http::Intended<'a>,
     releases: PathBuf,
     release: PathBuf,
     workdir: PathBuf,
@@ -158,7 +157,7 @@ impl Prober<'_> {
 
     async fn probe(&self, probe: &Probe) -> Result<(), Fault> {
         match probe {
-            Probe::Http(probe) => http::check(&self.client, probe, self.revision).await,
+            Probe::Http(probe) => http::check(&self.client, probe, &self.intended).await,
             Probe::Tcp { address, timeout } => tcp(address, *timeout).await,
             Probe::Command { argv, timeout } => self.command(argv, *timeout).await,
         }

@@ -21,6 +21,10 @@ const LARGEST_REQUEST: u64 = 64 * 1024;
 /// Runs one step and says what came of it. Returns the exit code: 0 it did its work, 1 it failed, 2 it was asked badly.
 pub async fn run(kind: &str, app: &App) -> u8 {
     logging::init(Logger::Step);
+    // A child of the same user must not be able to trace the step and forge its report.
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!("children of this step could trace it: {error}");
+    }
     let (outcome, code) = match prepare(kind, app) {
         Err(cause) => (Err(cause), 2),
         Ok(job) => {

@@ -8,7 +8,7 @@ use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, StepNow, World};
 use crate::model::journal::{Before, Cause, Goal, Output, UnitWas};
-use crate::model::names::{ReleaseId, Sha};
+use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Report, Request, Watched, Work};
 use crate::model::step::Step;
 
@@ -127,14 +127,16 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         Step::Inspect => Work::Inspect { current: database::schema(engine).await? },
         Step::Backup => Work::Backup { running: engine.journal.order().and_then(|order| order.from) },
         Step::Migrate => Work::Migrate { target: database::target(engine) },
-        Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), None).await?,
+        Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), database::target(engine), None).await?,
         Step::Bake => {
             let bake = u64::try_from(engine.settings.probe.bake.as_millis()).unwrap_or(u64::MAX);
-            probe(engine, &[Step::Start, Step::Workers], revision(engine).ok(), Some(bake)).await?
+            probe(engine, &[Step::Start, Step::Workers], revision(engine).ok(), database::target(engine), Some(bake))
+                .await?
         }
         Step::Reprobe => {
             let old = engine.journal.order().and_then(|order| order.from_revision.clone());
-            probe(engine, &[Step::Return], old, None).await?
+            let schema = engine.journal.inspected().map(|inspected| inspected.current.clone()).unwrap_or_default();
+            probe(engine, &[Step::Return], old, schema, None).await?
         }
         Step::Prune => {
             let mut keep = engine.world.kept().await?;
@@ -169,6 +171,7 @@ async fn probe<W: World>(
     engine: &mut Engine<'_, W>,
     steps: &[Step],
     revision: Option<Sha>,
+    schema: Vec<SchemaRevision>,
     bake: Option<u64>,
 ) -> Act<Work> {
     let mut watched = Vec::new();
@@ -177,7 +180,7 @@ async fn probe<W: World>(
         let timer = engine.settings.units(Role::Timer).any(|name| *name == unit.name);
         watched.push(Watched { unit: unit.name, pid: if timer { 0 } else { pid } });
     }
-    Ok(Work::Probe { units: watched, revision, bake })
+    Ok(Work::Probe { units: watched, revision, schema, bake })
 }
 
 async fn enough_space<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Fault;
 use crate::config::Http;
 use crate::model::journal::Cause;
-use crate::model::names::Sha;
+use crate::model::names::{SchemaRevision, Sha};
 use crate::steps::child::plain;
 
 /// A health answer is small; what is behind this is not read.
@@ -28,14 +28,23 @@ pub fn client() -> Result<Client, Cause> {
         .map_err(|error| Cause::new(format!("cannot make HTTP requests: {}", root(&error))))
 }
 
+/// What a process of the release must tell about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Intended<'a> {
+    /// The commit it was built from, if that is known.
+    pub revision: Option<&'a Sha>,
+    /// The schema's revisions; empty: any.
+    pub schema: &'a [SchemaRevision],
+}
+
 /// Asks once.
-pub async fn check(client: &Client, probe: &Http, revision: Option<&Sha>) -> Result<(), Fault> {
-    let answer = tokio::time::timeout(probe.timeout, ask(client, probe, revision)).await;
+pub async fn check(client: &Client, probe: &Http, intended: &Intended<'_>) -> Result<(), Fault> {
+    let answer = tokio::time::timeout(probe.timeout, ask(client, probe, intended)).await;
     let answer = answer.unwrap_or_else(|_| Err(no_answer(probe.timeout)));
     answer.map_err(|why| Fault { excusable: true, ..Fault::new(format!("GET {}: {why}", probe.url)) })
 }
 
-async fn ask(client: &Client, probe: &Http, revision: Option<&Sha>) -> Result<(), String> {
+async fn ask(client: &Client, probe: &Http, intended: &Intended<'_>) -> Result<(), String> {
     let mut request = client.get(&probe.url);
     if let Some(host) = &probe.host {
         request = request.header(reqwest::header::HOST, host);
@@ -69,15 +78,25 @@ async fn ask(client: &Client, probe: &Http, revision: Option<&Sha>) -> Result<()
             return Err(format!("{pointer} is {found}, not {wanted}"));
         }
     }
-    if let (Some(pointer), Some(revision)) = (&probe.revision, revision) {
+    if let (Some(pointer), Some(revision)) = (&probe.revision, intended.revision) {
         check_revision(&json, pointer, revision)?;
     }
     match &probe.schema {
-        Some(pointer) if json.pointer(pointer).is_none_or(Value::is_null) => {
-            Err(format!("{pointer} names no schema revision"))
-        }
-        _ => Ok(()),
+        Some(pointer) => check_schema(&json, pointer, intended.schema),
+        None => Ok(()),
     }
+}
+
+/// The schema that the process sees must be one of the intended ones, where any are named.
+fn check_schema(json: &Value, pointer: &str, intended: &[SchemaRevision]) -> Result<(), String> {
+    let Some(found) = json.pointer(pointer).and_then(Value::as_str) else {
+        return Err(format!("{pointer} names no schema revision"));
+    };
+    if intended.is_empty() || intended.iter().any(|schema| schema.as_str() == found) {
+        return Ok(());
+    }
+    let words: Vec<&str> = intended.iter().map(SchemaRevision::as_str).collect();
+    Err(format!("it sees schema revision {:?}, not {}", plain(found), words.join(" or ")))
 }
 
 /// The revision that answers must be the intended one, whole or as its beginning.

@@ -69,7 +69,11 @@ fn bench(probes: Vec<Probe>) -> Bench {
 
 async fn probe(bench: &Bench, pids: &[u32], bake: Option<u64>) -> Result<String, Cause> {
     let units = pids.iter().map(|pid| Watched { unit: "erp.service".parse().unwrap(), pid: *pid }).collect();
-    match run(&bench.job(42, Work::Probe { units, revision: Some(any_sha()), bake })).await? {
+    match run(
+        &bench.job(42, Work::Probe { units, revision: Some(any_sha()), schema: vec!["ab12".parse().unwrap()], bake })
+    )
+    .await?
+    {
         Output::Probed { how } => Ok(how),
         other => panic!("{other:?}"),
     }
@@ -84,12 +88,13 @@ async fn look(bench: &Bench, pids: &[u32]) -> Result<String, Cause> {
 async fn everything_that_must_be_in_an_answer_is_looked_for() {
     let port = server(vec![healthy()]).await.port;
     type Change = fn(&mut Http);
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 12] = [
         (|_| {}, ""),
         (|http| http.body = Some("\"ok\"".to_owned()), ""),
         (|http| drop(http.json.insert("/status".to_owned(), json!("ok"))), ""),
         (|http| drop(http.headers.insert("x-app".to_owned(), "erp".to_owned())), ""),
         (|http| (http.revision, http.schema) = (Some("/revision".to_owned()), Some("/schema".to_owned())), ""),
+        (|http| http.schema = Some("/status".to_owned()), "it sees schema revision \"ok\", not ab12"),
         (|http| http.status = 204, "status 200, not 204: {"),
         (|http| http.body = Some("fine".to_owned()), r#"the answer does not contain "fine""#),
         (|http| drop(http.json.insert("/status".to_owned(), json!("up"))), r#"/status is "ok", not "up""#),
