@@ -171,6 +171,7 @@ impl Daemon {
             systemd: self.systemd.clone(),
             boot: self.boot.clone(),
             abort,
+            abort_noted: false,
             news: self.news.clone(),
         };
         let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };

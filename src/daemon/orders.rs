@@ -77,6 +77,10 @@ impl Daemon {
                 let what = format!("deployment {id} is past its commit point: requests are let in already");
                 Err(Refusal::new(Kind::NotPossible, what).hint("wait for its end, then `tsh-agent rollback`"))
             }
+            None if machine::going_back(&journal) => {
+                let what = format!("deployment {id} is being undone already");
+                Err(Refusal::new(Kind::NotPossible, what).hint(format!("`tsh-agent watch {id}` shows it")))
+            }
             None => {
                 let running = self.running();
                 let Some(running) = running.get(&row.app).filter(|running| running.id == id) else {

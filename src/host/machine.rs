@@ -37,6 +37,8 @@ pub struct Machine {
     pub boot: Boot,
     /// Who asked to abort.
     pub abort: watch::Receiver<Option<String>>,
+    /// The abort is on record; what runs now undoes, and must not be stopped by it.
+    pub abort_noted: bool,
     /// Told after each entry.
     pub news: tokio::sync::mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
 }
@@ -139,6 +141,7 @@ impl World for Machine {
         if !self.abort.has_changed().unwrap_or(false) {
             return None;
         }
+        self.abort_noted = true;
         self.abort.borrow_and_update().clone()
     }
 
@@ -191,7 +194,7 @@ impl World for Machine {
             tokio::select! {
                 _ = changes.next() => {}
                 _ = tokio::time::sleep(if idle > 0 { BELT / 20 } else { BELT }) => {}
-                Ok(()) = wanted(&self.abort) => {
+                Ok(()) = wanted(&self.abort), if !self.abort_noted => {
                     self.systemd.stop(&unit, STEP_STOP).await?;
                     return Ok(Report::Failed(Cause::new("stopped, because an abort was asked")));
                 }

@@ -71,6 +71,12 @@ pub fn committed(journal: &Journal) -> bool {
     journal.touched(Step::Open) || journal.touched(Step::Settle)
 }
 
+/// Whether it is being undone, or will be.
+#[must_use]
+pub fn going_back(journal: &Journal) -> bool {
+    trouble(journal).is_some()
+}
+
 /// Whether production may have felt it.
 #[must_use]
 pub fn touched(journal: &Journal) -> bool {
