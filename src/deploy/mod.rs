@@ -7,5 +7,3 @@ pub mod world;
 
 #[cfg(test)]
 mod sim;
-#[cfg(test)]
-mod sim_tests;

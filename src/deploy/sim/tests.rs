@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::engine::Engine;
-use super::sim::{Crash, ID, NEW, OLD, Script, Sim};
-use super::world::World;
+use super::{Crash, ID, NEW, OLD, Script, Sim};
 use crate::config::Settings;
+use crate::deploy::engine::Engine;
+use crate::deploy::world::World;
 use crate::model::journal::{Fact, Goal, Journal, Order};
 use crate::model::lane::Lane;
 use crate::model::machine::{self, Next};
@@ -52,15 +52,18 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
     }
 }
 
-/// Runs a scenario through its crashes; tells how it ended and the operations of each run.
+/// Runs a scenario through its crashes; tells how it ended and the operations of the last run.
 fn scenario(script: &Script, crashes: &[(usize, Crash)], decide: Decide) -> (Sim, Verdict, usize) {
-    let settings = settings();
-    let mut sim = Sim::new(script.clone());
+    go_on(Sim::new(script.clone()), &settings(), crashes, decide)
+}
+
+/// The same from any point on.
+fn go_on(mut sim: Sim, settings: &Settings, crashes: &[(usize, Crash)], decide: Decide) -> (Sim, Verdict, usize) {
     let mut crashes = crashes.iter().copied();
     loop {
         let crash = crashes.next();
         sim.crash_at = crash;
-        let verdict = run_once(&mut sim, &settings, decide);
+        let verdict = run_once(&mut sim, settings, decide);
         let ops = sim.op;
         match (verdict, crash) {
             (Some(verdict), _) => return (sim, verdict, ops),
@@ -68,6 +71,13 @@ fn scenario(script: &Script, crashes: &[(usize, Crash)], decide: Decide) -> (Sim
             (None, None) => panic!("the engine waits for something that never comes"),
         }
     }
+}
+
+/// What the first crash leaves; `None` if the scenario ends before it.
+fn crashed(script: &Script, settings: &Settings, at: usize, crash: Crash, decide: Decide) -> Option<Sim> {
+    let mut sim = Sim::new(script.clone());
+    sim.crash_at = Some((at, crash));
+    run_once(&mut sim, settings, decide).is_none().then(|| sim.after(crash))
 }
 
 /// Says what is not whole at the end.
@@ -139,31 +149,31 @@ fn stride() -> usize {
 
 /// Tries every crash point, and second ones, and returns the number of runs and what went wrong.
 fn enumerate(scripts: &[Script], stride: usize, decide: Decide, stop_at_first: bool) -> (usize, Vec<String>) {
+    let settings = settings();
     let mut runs = 0;
     let mut wrong = Vec::new();
-    let mut judge = |script: &Script, crashes: &[(usize, Crash)]| {
-        let (sim, verdict, ops) = scenario(script, crashes, decide);
+    let mut judge = |script: &Script, from: Sim, before: &[(usize, Crash)], crash: Option<(usize, Crash)>| {
+        let (sim, verdict, ops) = go_on(from, &settings, crash.as_slice(), decide);
         let mut found = wounds(&sim, verdict);
         if verdict == Verdict::NeedsOperator && !may_need_operator(script, &sim) {
             found.push("needs an operator for no reason".into());
         }
         runs += 1;
         for wound in found {
-            wrong.push(format!("{wound}: {script:?} {crashes:?} ended {verdict:?}"));
+            wrong.push(format!("{wound}: {script:?} {before:?} {crash:?} ended {verdict:?}"));
         }
         (ops, wrong.len())
     };
     for script in scripts {
-        let (total, _) = judge(script, &[]);
-        for at in 1..=total {
-            for crash in [Crash::Core, Crash::Machine] {
-                let (rest, _) = judge(script, &[(at, crash)]);
-                for again in (1 + at % stride..=rest).step_by(stride) {
-                    for second in [Crash::Core, Crash::Machine] {
-                        let (_, count) = judge(script, &[(at, crash), (again, second)]);
-                        if stop_at_first && count > 0 {
-                            return (runs, wrong);
-                        }
+        let (total, _) = judge(script, Sim::new(script.clone()), &[], None);
+        for (at, crash) in (1..=total).flat_map(|at| [(at, Crash::Core), (at, Crash::Machine)]) {
+            let Some(left) = crashed(script, &settings, at, crash, decide) else { continue };
+            let (rest, _) = judge(script, left.clone(), &[(at, crash)], None);
+            for again in (1 + at % stride..=rest).step_by(stride) {
+                for second in [Crash::Core, Crash::Machine] {
+                    let (_, count) = judge(script, left.clone(), &[(at, crash)], Some((again, second)));
+                    if stop_at_first && count > 0 {
+                        return (runs, wrong);
                     }
                 }
             }

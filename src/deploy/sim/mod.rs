@@ -3,16 +3,17 @@
 //! A crash is a future that never becomes ready: no code of ours runs after it, as in a power cut. What a run of the
 //! core leaves behind is `Disk` (and, if only the core died, `Memory`); the next run starts from that.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+#[cfg(test)]
+mod tests;
+mod world;
 
-use super::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{
-    Boot, Cause, Entry, Fact, Fetched, Inspected, Invocation, Journal, Output, Pending, UnitWas,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::{Act, World};
+use crate::model::journal::{Cause, Entry, Fact, Fetched, Inspected, Invocation, Journal, Output, Pending};
 use crate::model::lane::Lane;
 use crate::model::machine::{self, AtBoot};
-use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision};
 use crate::model::request::{Report, Request, Work};
 use crate::model::step::Step;
 
@@ -78,6 +79,7 @@ pub struct Script {
     pub lost_intent: Option<Step>,
 }
 
+#[derive(Clone)]
 pub struct Sim {
     pub disk: Disk,
     memory: Memory,
@@ -303,226 +305,6 @@ impl Sim {
 
 fn rev(text: &str) -> SchemaRevision {
     text.parse().unwrap()
-}
-
-impl World for Sim {
-    async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
-        self.tick().await;
-        let lost = matches!(fact, Fact::Intent { step, .. } if self.script.lost_intent == Some(step));
-        if !lost {
-            self.disk.journal.push(Entry { at: 0, boot: self.boot(), fact });
-        }
-        self.tick().await;
-        Ok(())
-    }
-
-    fn boot(&self) -> Boot {
-        format!("boot{}", self.disk.boots)
-    }
-
-    fn now(&self) -> i64 {
-        0
-    }
-
-    fn abort_asked(&mut self) -> Option<String> {
-        let asked = self.script.abort_at.is_some_and(|at| self.op >= at) && !self.aborted;
-        self.aborted |= asked;
-        asked.then(|| "olga".to_owned())
-    }
-
-    async fn pause(&mut self, _attempt: usize) {}
-
-    async fn clear_step(&mut self, kind: &str) -> Act<Invocation> {
-        self.tick().await;
-        if self.memory.steps.get(kind).is_some_and(|run| run.ended.is_none()) {
-            self.violations.push(format!("{kind} was cleared while it ran"));
-        }
-        self.memory.steps.remove(kind);
-        Ok(String::new())
-    }
-
-    async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {
-        self.tick().await;
-        if self.memory.steps.contains_key(kind) {
-            self.violations.push(format!("{kind} was started twice"));
-        }
-        let invocation = self.invocation();
-        self.memory.steps.insert(kind.to_owned(), Run { invocation, request: request.clone(), ended: None });
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow> {
-        self.tick().await;
-        Ok(match self.memory.steps.get(kind).filter(|run| run.invocation != *before) {
-            None => StepNow::Idle,
-            Some(Run { invocation, ended: None, .. }) => StepNow::Running(invocation.clone()),
-            Some(Run { invocation, ended: Some(report), .. }) => {
-                StepNow::Ended(invocation.clone(), Box::new(report.clone()))
-            }
-        })
-    }
-
-    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[UnitWas]) -> Act<Report> {
-        self.tick().await;
-        self.finish_run(kind);
-        self.tick().await;
-        self.memory.steps.get(kind).and_then(|run| run.ended.clone()).ok_or_else(|| Cause::new("no run"))
-    }
-
-    async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {
-        let unit = self.memory.units.get(name.as_str());
-        Ok(UnitNow {
-            known: true,
-            up: unit.is_some(),
-            invocation: unit.map(|(invocation, _)| invocation.clone()).unwrap_or_default(),
-            pid: u32::from(unit.is_some()),
-            restarts: 0,
-            words: String::new(),
-        })
-    }
-
-    async fn start_unit(&mut self, name: &UnitName) -> Act<()> {
-        self.act().await?;
-        let invocation = self.invocation();
-        let Some(release) = self.disk.link else { return Err(Cause::new("nothing to start")) };
-        self.memory.units.entry(name.to_string()).or_insert((invocation, release));
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn stop_unit(&mut self, name: &UnitName) -> Act<()> {
-        self.act().await?;
-        self.memory.units.remove(name.as_str());
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn link(&mut self) -> Act<Option<ReleaseId>> {
-        Ok(self.disk.link)
-    }
-
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
-        self.act().await?;
-        if self.memory.units.values().any(|_| true) {
-            self.violations.push("the link moved under a running process".into());
-        }
-        if to.is_some_and(|to| !self.disk.releases.contains(&to)) {
-            self.violations.push("the link points nowhere".into());
-        }
-        self.disk.link = to;
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn has_release(&mut self, id: ReleaseId) -> Act<bool> {
-        Ok(self.disk.releases.contains(&id))
-    }
-
-    async fn door_closed(&mut self) -> Act<bool> {
-        Ok(self.disk.closed)
-    }
-
-    async fn set_door(&mut self, closed: bool) -> Act<()> {
-        self.act().await?;
-        self.disk.closed = closed;
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn space(&mut self) -> Act<Vec<(PathBuf, u64)>> {
-        Ok(Vec::new())
-    }
-
-    async fn settle(&mut self, release: ReleaseId) -> Act<()> {
-        self.act().await?;
-        self.disk.good = Some(release);
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
-        Ok(self.disk.link.into_iter().chain(self.disk.good).collect())
-    }
-
-    async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {
-        Ok(vec![rev(&self.disk.live.schema.to_string())])
-    }
-
-    async fn fingerprint(&mut self) -> Act<String> {
-        Ok(self.disk.live.schema.to_string())
-    }
-
-    async fn access(&mut self) -> Act<Option<String>> {
-        // What the fence left is not what was there before: reading it as the original must show.
-        Ok(self.disk.live.public_shut_out.then(|| "shut".to_owned()))
-    }
-
-    async fn fence(&mut self) -> Act<Vec<String>> {
-        self.act().await?;
-        self.disk.live.public_shut_out = true;
-        self.disk.live.owner_shut_out = true;
-        self.tick().await;
-        Ok(Vec::new())
-    }
-
-    async fn admit(&mut self) -> Act<()> {
-        self.act().await?;
-        self.disk.live.owner_shut_out = false;
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn unfence(&mut self, original: Option<&str>) -> Act<()> {
-        self.act().await?;
-        self.disk.live.owner_shut_out = original.is_some();
-        self.disk.live.public_shut_out = original.is_some();
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn twin(&mut self, _again: bool) -> Act<()> {
-        self.act().await?;
-        if !self.disk.live.owner_shut_out {
-            self.violations.push("a twin was made without a fence".into());
-        }
-        if self.disk.twin.is_none() {
-            self.disk.twin = Some(self.disk.live.clone());
-        }
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn settle_migration(&mut self) -> Act<()> {
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn has_quarantine(&mut self) -> Act<bool> {
-        Ok(self.disk.quarantine.is_some())
-    }
-
-    async fn swap_back(&mut self, _original: Option<&str>) -> Act<()> {
-        self.act().await?;
-        if let Some(twin) = self.disk.twin.take() {
-            self.disk.quarantine = Some(std::mem::replace(&mut self.disk.live, twin));
-            self.disk.live.owner_shut_out = true;
-            self.disk.live.public_shut_out = true;
-        }
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn drop_twin(&mut self) -> Act<()> {
-        self.act().await?;
-        self.disk.twin = None;
-        self.tick().await;
-        Ok(())
-    }
-
-    async fn forget_old_databases(&mut self) -> Act<()> {
-        self.act().await
-    }
 }
 
 /// The deployment every scenario is about.
