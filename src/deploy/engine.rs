@@ -3,7 +3,8 @@
 use super::act::{self, Seen};
 use super::world::{Halted, World};
 use crate::config::Settings;
-use crate::model::journal::{Before, Cause, Entry, Fact, Journal, Output, Progress};
+use crate::model::fold::Progress;
+use crate::model::journal::{Before, Cause, Entry, Fact, Journal, Output};
 use crate::model::machine::{self, Next};
 use crate::model::names::{DeploymentId, ReleaseId};
 use crate::model::outcome::Verdict;

@@ -13,7 +13,8 @@
 //!
 //! An intent without an outcome is always looked at first: after a crash the world is asked, not the memory.
 
-use super::journal::{Boot, Fact, Goal, Journal, Output, Progress, Restored};
+use super::fold::Progress;
+use super::journal::{Boot, Fact, Goal, Journal, Output, Restored};
 use super::names::ReleaseId;
 use super::outcome::Verdict;
 use super::step::Step;
