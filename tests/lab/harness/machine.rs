@@ -34,6 +34,11 @@ impl Said {
         Self { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
+    /// How many errors of its own it tells; what it quotes is indented.
+    pub fn errors(&self) -> usize {
+        self.err.lines().filter(|line| line.starts_with("error:")).count()
+    }
+
     /// The output, if it was a success.
     #[track_caller]
     pub fn ok(self) -> String {

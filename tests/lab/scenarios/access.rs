@@ -22,7 +22,7 @@ fn nobody_may_ask_for_anything() {
     for verb in ["deploy", "status", "rollback", "history", "abort 1", "show 1", "logs 1"] {
         let said = server.sh_as("nobody", &format!("tsh-agent {verb}"));
         assert_eq!(said.code, 6, "{verb}: {said:?}");
-        assert_eq!(said.err.matches("error:").count(), 1, "{verb}: {said:?}");
+        assert_eq!(said.errors(), 1, "{verb}: {said:?}");
     }
     let raw = "busctl call sale.tsh.Agent1 /sale/tsh/Agent1 sale.tsh.Agent1 Deploy 'ssa{sv}' tsh-erp '' 0";
     refused(&server, "nobody", raw);

@@ -13,7 +13,7 @@ fn in_vain(break_it: impl FnOnce(&Server), args: &str, code: i32, because: &str)
     let writer = Writer::start(&server);
     let said = server.agent(args);
     assert_eq!(said.code, code, "{}\n{}", said.out, said.err);
-    assert_eq!(said.err.matches("error:").count(), 1, "one error:\n{}", said.err);
+    assert_eq!(said.errors(), 1, "one error:\n{}", said.err);
     assert!(said.err.contains(because), "says why ({because}):\n{}", said.err);
     assert!(!said.err.contains("panicked"), "{}", said.err);
     server.verify_untouched(writer);
@@ -104,7 +104,7 @@ fn a_second_deployment_while_one_runs() {
     let id = server.begun(server.old().id);
     let said = server.agent("deploy v/good2");
     assert_eq!(said.code, 5, "{said:?}");
-    assert_eq!(said.err.matches("error:").count(), 1, "{said:?}");
+    assert_eq!(said.errors(), 1, "{said:?}");
     assert!(said.err.contains(&format!("deployment {id}")), "{said:?}");
     assert_eq!(first.finish().code, 0);
     server.verify(id, Verdict::Deployed);
@@ -120,6 +120,6 @@ fn usage_that_is_wrong() {
     {
         let said = server.agent(args);
         assert_eq!(said.code, 2, "{args}: {said:?}");
-        assert_eq!(said.err.matches("error:").count(), 1, "{args}: {said:?}");
+        assert_eq!(said.errors(), 1, "{args}: {said:?}");
     }
 }

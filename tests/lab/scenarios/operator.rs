@@ -45,7 +45,7 @@ fn rollback_over_a_migration_is_refused_and_touches_nothing() {
     let writer = Writer::start(&server);
     let said = server.agent("rollback");
     assert_eq!(said.code, 1, "{said:?}");
-    assert_eq!(said.err.matches("error:").count(), 1, "{said:?}");
+    assert_eq!(said.errors(), 1, "{said:?}");
     writer::progress(&server, writer::acknowledged(&server));
     assert_eq!(writer.stop().unwrap().failed_requests, 0);
     assert_eq!(crate::harness::verify::runs(&server), runs);

@@ -2,11 +2,12 @@
 
 use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
 
+use crate::harness::machine::Said;
 use crate::harness::state::Server;
 use crate::harness::writer::Writer;
 
 /// Deploys a variant, which must end so, and leave a whole server. Returns what the operator saw.
-fn deploy(server: &Server, variant: &str, verdict: Verdict) -> String {
+fn deploy(server: &Server, variant: &str, verdict: Verdict) -> Said {
     let writer = Writer::start(server);
     let said = server.agent(&format!("deploy v/{variant}"));
     assert_eq!(said.code, verdict.exit() as i32, "{}\n{}", said.out, said.err);
@@ -17,15 +18,15 @@ fn deploy(server: &Server, variant: &str, verdict: Verdict) -> String {
     } else {
         server.verify_rows(writer);
     }
-    said.out + &said.err
+    said
 }
 
 /// One error, one line that says what is wrong, and that the old release serves.
 fn deploy_in_vain(variant: &str, verdict: Verdict, because: &str) {
     let server = Server::ready();
     let said = deploy(&server, variant, verdict);
-    assert_eq!(said.matches("error:").count(), 1, "one error:\n{said}");
-    assert!(said.contains(because), "says why ({because}):\n{said}");
+    assert_eq!(said.errors(), 1, "one error:\n{}", said.err);
+    assert!(said.err.contains(because), "says why ({because}):\n{}", said.err);
 }
 
 #[test]
