@@ -5,6 +5,8 @@ mod acts;
 pub mod engine;
 pub mod world;
 
+pub use acts::step_unit::SPACE;
+
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

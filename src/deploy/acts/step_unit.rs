@@ -13,7 +13,7 @@ use crate::model::request::{Report, Request, Watched, Work};
 use crate::model::step::Step;
 
 /// Below this, nothing is begun: a full disk harms more than a late release.
-const SPACE: u64 = 256 << 20;
+pub const SPACE: u64 = 256 << 20;
 
 fn kind(step: Step) -> &'static str {
     step.unit_kind().unwrap_or_default()
