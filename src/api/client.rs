@@ -10,6 +10,7 @@ use zbus::proxy::{CacheProperties, OwnerChangedStream};
 use zbus::{Connection, Variant, fdo};
 
 use super::{NAME, Refusal, plain};
+use crate::model::finding::Finding;
 use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -27,6 +28,7 @@ trait Agent {
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
+    async fn check(&self, app: &str) -> zbus::Result<String>;
     async fn apps(&self) -> zbus::Result<Vec<String>>;
     async fn output(&self, id: u32, step: &str, offset: u64) -> zbus::Result<(Vec<u8>, u64)>;
     #[zbus(signal)]
@@ -200,6 +202,14 @@ impl Client {
     /// If there is none, or the agent cannot be asked.
     pub async fn status(&self, app: &App) -> Result<StatusView, Error> {
         view(&self.agent.status(app.as_str()).await?)
+    }
+
+    /// What only the core's user can see of one application's health.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn check(&self, app: &App) -> Result<Vec<Finding>, Error> {
+        view(&self.agent.check(app.as_str()).await?)
     }
 
     /// The configured applications.

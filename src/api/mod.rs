@@ -11,6 +11,7 @@ mod server;
 
 use std::future::Future;
 
+use crate::model::finding::Finding;
 use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -65,6 +66,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;
+
+    /// What only the core's user can see of one application's health.
+    fn check(&self, app: App) -> impl Future<Output = Result<Vec<Finding>, Refusal>> + Send;
 
     /// The configured applications.
     fn apps(&self) -> impl Future<Output = Vec<App>> + Send;

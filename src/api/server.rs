@@ -85,6 +85,10 @@ impl<C: Core> Agent<C> {
         json(&self.core.status(app.parse()?).await?)
     }
 
+    async fn check(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.check(app.parse()?).await?)
+    }
+
     async fn apps(&self) -> Vec<String> {
         self.core.apps().await.into_iter().map(String::from).collect()
     }

@@ -5,7 +5,7 @@ use crate::api::client::Error;
 use crate::model::outcome::Exit;
 
 /// The group whose members may use the agent; the bus policy names it too.
-const GROUP: &str = "tsh-ops";
+pub const GROUP: &str = "tsh-ops";
 
 /// A failure of the command line itself; a deployment that fails is a result, not a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod check;
 mod core;
 mod deploy;
 mod failure;
@@ -55,6 +56,7 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Check(check::Args),
     Init(init::Args),
     #[command(hide = true)]
     Core(core::Args),
@@ -79,6 +81,7 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }

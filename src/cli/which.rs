@@ -17,7 +17,8 @@ pub async fn app(client: &Client, named: Option<App>) -> Result<App, Failure> {
     }
 }
 
-fn only(mut apps: Vec<App>) -> Result<App, Failure> {
+/// The only one there is.
+pub fn only(mut apps: Vec<App>) -> Result<App, Failure> {
     match (apps.pop(), apps.is_empty()) {
         (Some(app), true) => Ok(app),
         (None, _) => Err(Failure::new(Exit::Usage, "no application is configured on this server")

@@ -1,6 +1,7 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
 mod announce;
+mod check;
 mod orders;
 mod recover;
 mod service;

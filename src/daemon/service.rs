@@ -6,6 +6,7 @@ use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Core, Kind, Refusal};
 use crate::host::step_output;
+use crate::model::finding::Finding;
 use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -44,6 +45,10 @@ impl Core for Service {
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {
         self.0.status_of(app).await
+    }
+
+    async fn check(&self, app: App) -> Result<Vec<Finding>, Refusal> {
+        self.0.check(app).await
     }
 
     async fn apps(&self) -> Vec<App> {

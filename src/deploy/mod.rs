@@ -5,5 +5,7 @@ mod acts;
 pub mod engine;
 pub mod world;
 
+pub use acts::step_unit::SPACE;
+
 #[cfg(test)]
 mod sim;

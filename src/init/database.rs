@@ -27,6 +27,12 @@ pub fn app_environment(app: &App) -> PathBuf {
     format!("/etc/tsh-agent/apps/{app}.env").into()
 }
 
+/// Where what a migration has beside it stands.
+#[must_use]
+pub fn migration_path(app: &App) -> PathBuf {
+    format!("/etc/tsh-agent/apps/{app}.migrate.env").into()
+}
+
 /// What a migration has beside the application's environment: the same database, through the socket, as the migration's
 /// role. There is no password in it, but it stands among files that have some, so it is root's alone.
 #[must_use]
@@ -36,7 +42,7 @@ pub fn migration_environment(app: &App, database: &str, scheme: Option<&str>) ->
         "# Written by `tsh-agent init {app}` once; it is yours now. Migrations see it on top of {app}.env.\n\
          DATABASE_URL={scheme}://tsh-agent-migrate@/{database}?host=/run/postgresql\n"
     );
-    Generated { mode: 0o600, ..Generated::new(format!("/etc/tsh-agent/apps/{app}.migrate.env"), text) }
+    Generated { mode: 0o600, ..Generated::new(migration_path(app), text) }
 }
 
 /// The scheme of `DATABASE_URL` in a file of the environment, for example `postgresql+psycopg`: it chooses the driver.

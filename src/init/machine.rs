@@ -58,7 +58,12 @@ pub fn write(file: &Generated) -> Result<Change, Failure> {
     Ok(Change::Made)
 }
 
-fn is_written(file: &Generated) -> io::Result<bool> {
+/// Whether the file is there already, as it should be.
+///
+/// # Errors
+///
+/// It cannot be read, for example because only root may.
+pub fn is_written(file: &Generated) -> io::Result<bool> {
     let found = match fs::symlink_metadata(&file.path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         found => found?,

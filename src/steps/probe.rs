@@ -44,6 +44,25 @@ pub async fn run(job: &Job) -> Outcome {
     Ok(Output::Probed { how })
 }
 
+/// One look at one probe, without a deployment: what was asked, and what is wrong with the answer. `None` for a command,
+/// which only the application's user may run.
+pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Result<(), String>)> {
+    let (what, looked) = match probe {
+        Probe::Http(http) => {
+            let looked = match http::client() {
+                Ok(client) => http::check(&client, http, revision).await.map_err(|fault| fault.what),
+                Err(cause) => Err(cause.what),
+            };
+            (format!("GET {}", http.url), looked)
+        }
+        Probe::Tcp { address, timeout } => {
+            (format!("TCP {address}"), tcp(address, *timeout).await.map_err(|fault| fault.what))
+        }
+        Probe::Command { .. } => return None,
+    };
+    Some((what, looked))
+}
+
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Fault {

@@ -351,3 +351,25 @@ fn colours_say_nothing_that_the_words_do_not() {
     assert!(painted.contains("\u{1b}[31m✗\u{1b}[0m"));
     assert_eq!(crate::api::plain(&painted), bare);
 }
+
+#[test]
+fn what_check_found() {
+    use crate::model::finding::Finding;
+    let app = "tsh-erp".parse().unwrap();
+    let good = vec![
+        Finding::ok("configuration", "/etc/tsh-agent/apps/tsh-erp.toml is valid"),
+        Finding::ok("unit", "tsh-erp.service runs as deploy from /srv/tsh-erp/current"),
+    ];
+    let mut bad = good.clone();
+    bad.push(
+        Finding::bad("unit", "tsh-erp-worker.service is masked, so nothing can start it")
+            .mend("sudo systemctl unmask tsh-erp-worker.service"),
+    );
+    bad.push(Finding::not_checked("deploy key", "/etc/tsh-agent/credentials/tsh-erp.key: needs root"));
+    bad.push(
+        Finding::warning("clock", "it is not synchronised: times in history and backups may be wrong")
+            .mend("sudo timedatectl set-ntp true"),
+    );
+    assert_snapshot!(super::check::check(&app, &good, &look()), @"");
+    assert_snapshot!(super::check::check(&app, &bad, &look()), @"");
+}

@@ -44,6 +44,17 @@ pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Ac
     Ok(())
 }
 
+/// What an inspection that fails means for somebody who wants to go back: old code on a schema that it was never
+/// tried on, which is not done by itself.
+pub fn not_back<W: World>(engine: &Engine<'_, W>, mut cause: Cause) -> Cause {
+    if matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_))) {
+        let hint = "going back is not proven to be safe (case 3), so nothing was moved: mend forward with \
+                    `tsh-agent deploy REVISION`";
+        cause.hint = Some(cause.hint.map_or_else(|| hint.to_owned(), |more| format!("{hint}; or {more}")));
+    }
+    cause
+}
+
 /// After a migration the database must be where the release wants it, whatever the tool's exit status said.
 pub async fn arrived<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
     let named = matches!(

@@ -13,7 +13,7 @@ use crate::model::request::{Report, Request, Watched, Work};
 use crate::model::step::Step;
 
 /// Below this, nothing is begun: a full disk harms more than a late release.
-const SPACE: u64 = 256 << 20;
+pub const SPACE: u64 = 256 << 20;
 
 fn kind(step: Step) -> &'static str {
     step.unit_kind().unwrap_or_default()
@@ -67,6 +67,7 @@ fn invocation(before: &Before) -> &String {
 async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Report) -> Act<Output> {
     let out = match report {
         Report::Done(out) => out,
+        Report::Failed(cause) if step == Step::Inspect => return Err(database::not_back(engine, cause)),
         Report::Failed(cause) => return Err(cause),
     };
     match (step, out) {

@@ -1,0 +1,57 @@
+//! What `check` found: a line each, and under what is not as it should be, the command that mends it.
+
+use super::{Look, Tone, text};
+use crate::model::finding::{Finding, Level};
+use crate::model::names::App;
+
+/// Mark, area and two spaces between.
+const AREA: usize = 13;
+/// The column in which the sentence begins.
+const SENTENCE: usize = 4 + AREA + 1;
+
+/// The screen; the sum is last, where the eye is when it has scrolled by.
+#[must_use]
+pub fn check(app: &App, findings: &[Finding], look: &Look) -> String {
+    let mut out = String::new();
+    for found in findings {
+        out += &finding(found, look);
+    }
+    let count = |level: Level| findings.iter().filter(|found| found.level == level).count();
+    let (bad, warnings, skipped) = (count(Level::Bad), count(Level::Warning), count(Level::NotChecked));
+    let (tone, word) = match (bad, warnings) {
+        (0, 0) => (Tone::Good, "good"),
+        (0, _) => (Tone::Odd, "good, with warnings"),
+        _ => (Tone::Bad, "bad"),
+    };
+    let counts =
+        [(bad, "bad"), (warnings, if warnings == 1 { "warning" } else { "warnings" }), (skipped, "not checked")];
+    let counts: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let counts = if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) };
+    out + &format!("{app} is {}{counts}\n", look.paint(tone, word))
+}
+
+fn finding(found: &Finding, look: &Look) -> String {
+    let (tone, mark) = match found.level {
+        Level::Ok => (Tone::Good, "✓"),
+        Level::NotChecked => (Tone::Faint, "·"),
+        Level::Warning => (Tone::Odd, "!"),
+        Level::Bad => (Tone::Bad, "✗"),
+    };
+    let what = match found.level {
+        Level::NotChecked => format!("not checked: {}", found.what),
+        _ => found.what.clone(),
+    };
+    let mut out = String::new();
+    for line in text::wrap(&what, look.width.saturating_sub(SENTENCE).max(20)) {
+        out += &match out.is_empty() {
+            true => format!("  {} {} {line}\n", look.paint(tone, mark), text::pad(&text::fit(&found.area, AREA), AREA)),
+            false => format!("{}{line}\n", " ".repeat(SENTENCE)),
+        };
+    }
+    if let Some(mend) = &found.mend {
+        // Short enough or not, it stays one line: it is there to be copied.
+        out += &format!("{}{} {mend}\n", " ".repeat(4), look.paint(Tone::Faint, "→"));
+    }
+    out
+}
