@@ -15,6 +15,7 @@ use super::output::say;
 use super::{Job, Outcome, not_mine};
 use crate::config::{Probe, ProbePlan};
 use crate::model::journal::{Cause, Output};
+use crate::model::names::Sha;
 use crate::model::request::{Watched, Work};
 use crate::paths;
 
@@ -48,12 +49,13 @@ pub async fn run(job: &Job) -> Outcome {
 /// which only the application's user may run.
 pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Result<(), String>)> {
     let (what, looked) = match probe {
-        Probe::Http(http) => {
+        Probe::Http(asked) => {
+            let intended = http::Intended { revision, schema: &[] };
             let looked = match http::client() {
-                Ok(client) => http::check(&client, http, revision).await.map_err(|fault| fault.what),
+                Ok(client) => http::check(&client, asked, &intended).await.map_err(|fault| fault.what),
                 Err(cause) => Err(cause.what),
             };
-            (format!("GET {}", http.url), looked)
+            (format!("GET {}", asked.url), looked)
         }
         Probe::Tcp { address, timeout } => {
             (format!("TCP {address}"), tcp(address, *timeout).await.map_err(|fault| fault.what))
