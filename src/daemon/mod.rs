@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::host::machine::Machine;
 use crate::host::systemd::Systemd;
-use crate::host::{chain, notify};
+use crate::host::{ballast, chain, notify};
 use crate::model::journal::Fact;
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId};
@@ -163,6 +163,9 @@ impl Daemon {
         abort: watch::Receiver<Option<String>>,
     ) -> Result<(), String> {
         let journal = self.store.journal(id).await.map_err(|error| chain(&error))?;
+        if let Err(error) = ballast::take(Path::new(paths::STATE)) {
+            tracing::warn!("there is no room in reserve for the journal: {error}");
+        }
         let fresh = journal.0.len() == 1;
         let mut world = Machine {
             settings: settings.clone(),

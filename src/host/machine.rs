@@ -1,13 +1,13 @@
 //! The real machine behind the engine, for one deployment of one application.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use super::systemd::{State, Systemd};
-use super::{files, step_output};
+use super::{ballast, files, step_output};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
@@ -121,7 +121,13 @@ fn asked(error: DatabaseError) -> Cause {
 impl World for Machine {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
-        let written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
+        let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
+        if let Err(error) = &written
+            && ballast::let_go(Path::new(crate::paths::STATE))
+        {
+            tracing::error!("the journal uses its last room: {}", super::chain(error));
+            written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
+        }
         written.map_err(|error| Halted(super::chain(&error)))?;
         self.written += 1;
         // Nobody may be listening any more when the core is stopping.
