@@ -80,10 +80,10 @@ impl Machine {
         })
     }
 
-    /// Replaces the value of a key in the settings, whether it was set or only shown as a default.
+    /// Replaces the value of the first key of this name in the settings, whether it was set or only shown as a default.
     pub fn set(&self, key: &str, value: &str) {
-        let line = format!("s|^#?{key} = .*|{key} = {value}|");
-        self.ok(&format!("grep -qE '^#?{key} = ' {SETTINGS} && sed -i -E '{line}' {SETTINGS}"));
+        let line = format!("^#?{key} = .*");
+        self.ok(&format!("grep -qE '{line}' {SETTINGS} && sed -i -E '0,/{line}/s||{key} = {value}|' {SETTINGS}"));
     }
 
     /// The commit at the tip of a branch.

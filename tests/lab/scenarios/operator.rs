@@ -102,5 +102,14 @@ fn init_and_install_again_change_nothing() {
     assert!(changed.is_empty(), "{changed:#?}");
     assert_eq!(before.lines().count(), after.lines().count());
     assert_eq!(crate::harness::verify::runs(&server), runs);
+}
+
+#[test]
+fn a_check_finds_nothing_wrong_and_names_what_is() {
+    let server = Server::ready();
     server.agent("check").ok();
+    server.ok("systemctl stop redis-server; rm /etc/polkit-1/rules.d/49-tsh-agent-tsh-erp.rules");
+    let said = server.agent("check");
+    assert_ne!(said.code, 0, "{said:?}");
+    assert!(format!("{}{}", said.out, said.err).contains("polkit"), "{said:?}");
 }
