@@ -44,3 +44,17 @@ give_back() {
     if [ -d "$d" ]; then chown -R --no-dereference "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$d"; fi
   done
 }
+
+# Sets PROGRAM, a debug build (arguments are cargo's) that starts in the lab. The lab is Debian 12: where the C library here is newer, a
+# program linked against it would not start there, so it is linked into the program.
+program() {
+  local host
+  if dpkg --compare-versions "$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)" le 2.36; then
+    cargo build --quiet "$@" || return
+    PROGRAM=$TARGET/debug/tsh-agent
+    return
+  fi
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  OPENSSL_STATIC=1 RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --target "$host" "$@" || return
+  PROGRAM=$TARGET/$host/debug/tsh-agent
+}

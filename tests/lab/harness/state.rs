@@ -11,7 +11,11 @@ use super::machine::{Machine, lock};
 use super::verify::{Baseline, Release};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const BINARY: &str = env!("CARGO_BIN_EXE_tsh-agent");
+
+/// The program, as built here or, where that would not start in the lab, as `scripts/test` says.
+fn program() -> PathBuf {
+    std::env::var_os("TSH_LAB_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_tsh-agent").into(), PathBuf::from)
+}
 
 /// What goes into the machine, and so into the name of the state.
 const PARTS: [&str; 5] = ["units", "scripts/install", "scripts/lab", "tests/lab", "config/tsh-erp.toml"];
@@ -82,7 +86,7 @@ fn saved_state() -> State {
 /// A hash of everything the state is made of.
 fn key() -> String {
     let mut hash = Sha256::new();
-    hash.update(std::fs::read(BINARY).unwrap());
+    hash.update(std::fs::read(program()).unwrap());
     for part in PARTS {
         add(&mut hash, &Path::new(ROOT).join(part));
     }
@@ -112,7 +116,7 @@ fn make(machine: &Machine, state: &str) {
     for part in PARTS {
         machine.put(&Path::new(ROOT).join(part), &format!("/opt/tsh-agent/{part}"));
     }
-    machine.put(Path::new(BINARY), "/opt/tsh-agent/tsh-agent");
+    machine.put(&program(), "/opt/tsh-agent/tsh-agent");
     machine.ok("ln -s tsh-agent/tests/lab /opt/tests-lab && /opt/tests-lab/provision");
     machine.ok("/opt/tsh-agent/scripts/install --binary /opt/tsh-agent/tsh-agent");
     machine.ok(&format!("cp /opt/tsh-agent/config/tsh-erp.toml {SETTINGS}"));
