@@ -36,7 +36,7 @@ impl Daemon {
     ) -> Result<DeploymentId, Refusal> {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
-        let live = self.store.good(&app).await.map_err(broken)?;
+        let live = Self::live(&app)?;
         let release = match to {
             Some(id) => self.release_of(&app, id).await?,
             None => self.release_before(&app, live).await?,
@@ -111,12 +111,23 @@ impl Daemon {
         Err(Refusal::new(Kind::NeedsOperator, what).hint(hint))
     }
 
+    /// What is live is what the link says. That may be another release than the one that was last verified: after a
+    /// deployment that needed an operator past its commit point.
+    fn live(app: &App) -> Result<Option<ReleaseId>, Refusal> {
+        let link = files::link(app).map_err(|error| {
+            Refusal::new(Kind::Internal, format!("the link to the live release cannot be read: {error}"))
+        })?;
+        Ok(link.filter(|live| files::has_release(app, *live)))
+    }
+
     async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
-        let from = self.store.good(app).await.map_err(broken)?.filter(|from| files::has_release(app, *from));
+        let from = Self::live(app)?;
         let built = match from {
             Some(from) => self.store.built(from).await.map_err(broken)?,
             None => None,
         };
+        // Only what was verified need not be deployed again.
+        let force = force || from != self.store.good(app).await.map_err(broken)?;
         Ok(Order { goal, from, from_revision: built.map(|built| built.revision), revision: None, by: by.name, force })
     }
 
