@@ -81,7 +81,8 @@ impl Server {
     pub fn verify(&self, id: u32, verdict: Verdict) {
         let view = self.show(id);
         assert_eq!(view.verdict, Some(verdict), "{}", story(&view));
-        let live = if verdict == Verdict::Deployed { Live::New } else { Live::Old };
+        // An operator is needed past the commit point only: before it, everything can be undone.
+        let live = if matches!(verdict, Verdict::Deployed | Verdict::NeedsOperator) { Live::New } else { Live::Old };
         let expected = match live {
             Live::Old => self.old().clone(),
             Live::New => Release { id: view.release.0, revision: view.revision.as_ref().unwrap().to_string() },
@@ -126,6 +127,10 @@ impl Server {
     #[track_caller]
     fn verify_databases(&self, view: &DeploymentView) {
         let mut expected = match (view.verdict, view.lane) {
+            // What an operator may need is not pruned.
+            (Some(Verdict::NeedsOperator), _) => {
+                [self.base.databases.clone(), vec![format!("tsh_erp_pre_{}", view.id)]].concat()
+            }
             (Some(Verdict::Deployed), Some(Lane::Fenced)) => {
                 vec!["tsh_erp".to_owned(), format!("tsh_erp_pre_{}", view.id)]
             }

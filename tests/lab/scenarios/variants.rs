@@ -1,9 +1,10 @@
 //! Every way in which a release can be good or bad, with somebody writing all the time.
 
-use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
+use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, NeedsOperator, RolledBack};
 
 use crate::harness::machine::Said;
 use crate::harness::state::Server;
+use crate::harness::verify::{Release, live_release};
 use crate::harness::writer::Writer;
 
 /// Deploys a variant, which must end so, and leave a whole server. Returns what the operator saw.
@@ -52,8 +53,34 @@ fn a_slow_start_is_waited_for() {
 }
 
 #[test]
-fn one_that_dies_at_import_comes_back() {
-    deploy_in_vain("dies-at-import", RolledBack, "tsh-erp.service");
+fn one_that_dies_at_import_comes_back_and_the_log_says_why() {
+    let server = Server::ready();
+    let said = deploy(&server, "dies-at-import", RolledBack);
+    assert!(said.err.contains("tsh-erp.service"), "{}", said.err);
+    let log = server.sh_as("olga", &format!("tsh-agent logs {}", server.newest())).ok();
+    for words in ["step probe failed", "this release dies at import", "Started tsh-erp.service", "20 packages"] {
+        assert!(log.contains(words), "{words} is not in the log:\n{log}");
+    }
+    let explained = server.ok(&format!("journalctl -x -o cat TSH_DEPLOYMENT={}", server.newest()));
+    assert!(explained.contains("was rolled back"), "{explained}");
+}
+
+#[test]
+fn after_the_commit_point_a_person_decides_and_the_next_one_starts_from_what_is_live() {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let said = server.agent("deploy v/breaking-worker-crash");
+    assert_eq!(said.code, NeedsOperator.exit() as i32, "{said:?}");
+    let live = Release { id: server.newest(), revision: server.tip("v/breaking-worker-crash") };
+    assert_eq!(live_release(&server), live, "what passes its probe goes on serving");
+    let said = server.agent("deploy v/breaking-dies-at-import");
+    assert_eq!(said.code, RolledBack.exit() as i32, "{said:?}");
+    assert_eq!(live_release(&server), live, "back to what was live, not to what was once verified");
+    let said = server.agent("deploy v/breaking-worker-crash");
+    assert_ne!(said.code, 0, "what was not verified is not good already: {said:?}");
+    assert_eq!(server.agent("deploy v/breaking").code, 0);
+    server.verify(server.newest(), Deployed);
+    server.verify_rows(writer);
 }
 
 #[test]
