@@ -37,9 +37,13 @@ impl Daemon {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let live = Self::live(&app)?;
-        let release = match to {
-            Some(id) => self.release_of(&app, id).await?,
-            None => self.release_before(&app, live).await?,
+        let good = self.store.good(&app).await.map_err(broken)?;
+        // After a failure behind the commit point another release is live than the good one, which is then the one to
+        // go back to.
+        let release = match (to, good.filter(|good| live != Some(*good) && files::has_release(&app, *good))) {
+            (Some(id), _) => self.release_of(&app, id).await?,
+            (None, Some(good)) => good,
+            (None, None) => self.release_before(&app, live).await?,
         };
         if live == Some(release) {
             return Err(Refusal::new(Kind::NotPossible, format!("release {release} is live already")));
