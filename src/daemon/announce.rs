@@ -158,7 +158,7 @@ mod tests {
         let intent = |step| Fact::Intent { step, before: Before::Nothing };
         let ended = |verdict| Fact::Ended { verdict, note: None };
         let failed = Fact::Failed { step: Step::Probe, cause: Cause::new("no") };
-        assert_eq!(about(&[accepted.clone()]), ("", "7".to_owned()));
+        assert_eq!(about(std::slice::from_ref(&accepted)), ("", "7".to_owned()));
         assert_eq!(about(&[accepted.clone(), intent(Step::Probe)]), ("probe", "7".to_owned()));
         assert_eq!(about(&[accepted.clone(), intent(Step::Reopen)]), ("reopen", "3".to_owned()));
         let back = [accepted.clone(), failed, ended(Verdict::RolledBack)];

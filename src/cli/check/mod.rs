@@ -51,8 +51,10 @@ fn which(named: Option<App>) -> Result<App, Failure> {
     match named {
         // The name of another application's file does not matter to this one.
         Some(app) if paths::settings(&app).exists() => Ok(app),
-        Some(app) => Err(crate::api::Refusal::unknown_app(&app, &apps.map_err(usage)?))
-            .map_err(crate::api::client::Error::Refused)?,
+        Some(app) => {
+            let refusal = crate::api::Refusal::unknown_app(&app, &apps.map_err(usage)?);
+            Err(crate::api::client::Error::Refused(refusal).into())
+        }
         None => super::which::only(apps.map_err(usage)?),
     }
 }
