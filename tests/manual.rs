@@ -1,0 +1,63 @@
+//! The man page names every command and every option, and no other; its exit codes are those of the program.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use tsh_agent::cli::Cli;
+
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/man/tsh-agent.1");
+    std::fs::read_to_string(path).unwrap().replace("\\-", "-")
+}
+
+/// The words of the page that look like long options.
+fn options(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_has_its_section_with_its_options() {
+    let page = page();
+    let mut known = BTreeSet::new();
+    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        let section = page
+            .split(".SS ")
+            .find(|section| section.lines().next().is_some_and(|line| line.split(' ').next() == Some(name)));
+        let section = section.unwrap_or_else(|| panic!("{name} has no section"));
+        let here: BTreeSet<String> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_long())
+            .map(|long| format!("--{long}"))
+            .collect();
+        assert_eq!(options(section.split(".SH ").next().unwrap()), here, "the options of {name}");
+        known.extend(here);
+    }
+    assert_eq!(options(&page), known, "options that no command has");
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_help() {
+    let help = Cli::command().get_after_help().unwrap().to_string();
+    let page = page();
+    let section = page.split(".SH EXIT STATUS").nth(1).unwrap().split(".SH").next().unwrap();
+    for line in help.lines().skip(1) {
+        let (code, meaning) = line.trim().split_once("  ").unwrap();
+        let entry = section.split(".TP\n.B ").find(|entry| entry.lines().next() == Some(code));
+        let entry = entry.unwrap_or_else(|| panic!("exit code {code} is missing"));
+        assert_eq!(entry.lines().nth(1).unwrap().to_lowercase(), format!("{}.", meaning.to_lowercase()));
+    }
+}
+
+#[test]
+fn the_readme_has_the_same_exit_codes() {
+    let help = Cli::command().get_after_help().unwrap().to_string();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for line in help.lines().skip(1) {
+        let (code, _) = line.trim().split_once("  ").unwrap();
+        assert!(readme.lines().any(|row| row.starts_with(&format!("| {code} |"))), "exit code {code}");
+    }
+}
