@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::render::{Look, ending, progress::Progress};
-use super::{Failure, say, terminal};
+use super::{Failure, journal, say, terminal};
 use crate::api::client::{Client, Error, News, Watch};
 use crate::api::plain;
 use crate::model::names::DeploymentId;
@@ -45,9 +45,10 @@ impl Session {
         let every = if verbose || terminal::is_live() { Duration::from_secs(1) } else { Duration::from_secs(5) };
         loop {
             let news = match self.client.show(id).await {
-                Ok(view) => {
+                Ok(mut view) => {
                     screen.show(&self.client, &view).await;
                     if let Some(verdict) = view.verdict {
+                        journal::complete(&mut view);
                         return Ok(ended(&view, verdict.exit()));
                     }
                     // A signal is only a wake-up, and may be missed: look again now and then.

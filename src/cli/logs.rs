@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::Failure;
+use super::journal::terms;
 use crate::api::client::Client;
 use crate::model::names::DeploymentId;
 use crate::model::outcome::Exit;
@@ -26,7 +27,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Untouched, format!("journalctl cannot be started: {error}")))
 }
 
-/// A run's own lines carry its id in one field, what systemd says about the run in another.
+/// Everything with the deployment's number, everything of the runs that it started, and what systemd says of its units
+/// meanwhile: an application has one deployment at a time.
 fn arguments(view: &DeploymentView, follow: bool) -> Vec<String> {
     let mut out = vec![format!("--since=@{}", view.accepted / 1000 - 1)];
     match view.ended {
@@ -36,10 +38,21 @@ fn arguments(view: &DeploymentView, follow: bool) -> Vec<String> {
         _ => {}
     }
     out.push(format!("TSH_DEPLOYMENT={}", view.id));
+    let mut units: Vec<String> = view
+        .steps
+        .iter()
+        .filter_map(|step| Some(format!("tsh-agent-{}@{}.service", step.step.unit_kind()?, view.app)))
+        .chain(view.runs.iter().map(|run| run.unit.clone()))
+        .collect();
+    units.sort();
+    units.dedup();
+    for unit in units {
+        // Only systemd can say this; a unit's own lines have another field, and the old release's are not wanted.
+        out.extend(["+".to_owned(), "_PID=1".to_owned(), format!("UNIT={unit}")]);
+    }
     for run in view.runs.iter().filter(|run| !run.invocation.is_empty()) {
-        for name in ["_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"] {
-            out.extend(["+".to_owned(), format!("{name}={}", run.invocation)]);
-        }
+        out.push("+".to_owned());
+        out.extend(terms(&run.invocation));
     }
     out
 }
@@ -51,11 +64,27 @@ mod tests {
 
     #[test]
     fn journalctl_is_asked_for_every_run_of_the_deployment() {
-        let view = fixtures::rolled_back();
+        let mut view = fixtures::rolled_back();
+        view.steps.truncate(2);
         insta::assert_snapshot!(arguments(&view, false).join("\n"), @"
         --since=@1795266160
         --until=@1795266213
         TSH_DEPLOYMENT=42
+        +
+        _PID=1
+        UNIT=tsh-agent-build@tsh-erp.service
+        +
+        _PID=1
+        UNIT=tsh-agent-fetch@tsh-erp.service
+        +
+        _PID=1
+        UNIT=tsh-agent-probe@tsh-erp.service
+        +
+        _PID=1
+        UNIT=tsh-erp.service
+        +
+        _PID=1
+        UNIT=tsh-erp.timer
         +
         _SYSTEMD_INVOCATION_ID=77aa
         +

@@ -8,6 +8,7 @@ mod failure;
 mod follow;
 mod history;
 mod init;
+mod journal;
 mod logs;
 mod recover;
 pub mod render;

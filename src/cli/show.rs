@@ -1,6 +1,6 @@
 //! `tsh-agent show`.
 
-use super::{Failure, render, say, say_json, terminal};
+use super::{Failure, journal, render, say, say_json, terminal};
 use crate::api::client::Client;
 use crate::model::names::DeploymentId;
 use crate::model::outcome::Exit;
@@ -16,10 +16,11 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let view = Client::connect(None).await?.show(args.id).await?;
+    let mut view = Client::connect(None).await?.show(args.id).await?;
     if args.json {
         return say_json(&view);
     }
+    journal::complete(&mut view);
     say::out(&render::show::show(&view, &terminal::look(&std::io::stdout())));
     Ok(Exit::Good)
 }

@@ -40,6 +40,8 @@ fn the_help() {
                 application as it started it
       watch     Watch a deployment until it ends; the exit code is its result
       abort     Stop a running deployment, and undo what it did
+      check     Look at everything that a deployment needs, and name what mends it.
+                Changes nothing
       init      Prepare this server for an application, as root
       help      Print this message or the help of the given subcommand(s)
 

@@ -6,14 +6,19 @@ use tokio::sync::mpsc;
 use super::News;
 use crate::events::Event;
 use crate::host::notify;
-use crate::model::journal::{Fact, Output, Restored};
-use crate::model::names::{App, DeploymentId};
+use crate::model::journal::{Fact, Journal, Output, Restored};
+use crate::model::machine;
+use crate::model::names::{App, DeploymentId, ReleaseId};
+use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::store::Store;
 
 /// Tells until nobody writes any more.
-pub async fn announce(bus: zbus::Connection, mut heard: mpsc::UnboundedReceiver<News>) {
+pub async fn announce(bus: zbus::Connection, store: Store, mut heard: mpsc::UnboundedReceiver<News>) {
     while let Some((app, id, fact)) = heard.recv().await {
-        log(&app, id, &fact);
+        // Without it the line has fewer fields, and is written all the same.
+        let journal = store.journal(id).await.unwrap_or_default();
+        log(&About::new(app.clone(), id, &journal, &fact), &fact);
         let state = word(&fact);
         notify::status(&match &fact {
             Fact::Ended { verdict, .. } => format!("ready; {app} deployment {id} {}", verdict.word()),
@@ -40,48 +45,80 @@ fn word(fact: &Fact) -> String {
     }
 }
 
-/// Logs with the fields that find it again, and with a message id where the catalogue explains it.
+/// The fields that find a line again.
+#[derive(Debug, PartialEq, Eq)]
+struct About {
+    app: App,
+    id: DeploymentId,
+    /// The step, or at the end the one that made it fail; empty where there is none.
+    step: &'static str,
+    /// The release the line is about: the new one, or the old one once it is gone back to.
+    release: String,
+}
+
+impl About {
+    fn new(app: App, id: DeploymentId, journal: &Journal, fact: &Fact) -> Self {
+        let failed = || {
+            journal.0.iter().find_map(|entry| match &entry.fact {
+                Fact::Failed { step, .. } if !step.is_back() && !step.is_optional() => Some(*step),
+                _ => None,
+            })
+        };
+        let step = match fact {
+            Fact::Ended { verdict: Verdict::Deployed, .. } => None,
+            Fact::Ended { .. } => failed(),
+            other => other.step(),
+        };
+        let old = match fact {
+            Fact::Ended { verdict, .. } => *verdict != Verdict::Deployed || !journal.touched(Step::Settle),
+            other => other.step().is_some_and(Step::is_back),
+        };
+        let from = journal.order().and_then(|order| order.from);
+        let release = if old { from } else { Some(machine::release(journal, ReleaseId(id.0))) };
+        let release = release.map_or_else(|| "none".to_owned(), |release| release.to_string());
+        Self { app, id, step: step.map_or("", Step::word), release }
+    }
+}
+
+/// Logs with these fields, and with a message id where the catalogue explains it.
 macro_rules! tell {
-    ($level:ident, $app:expr, $id:expr, $step:expr, $event:expr, $($text:tt)+) => {
+    ($level:ident, $about:expr, $event:expr, $($text:tt)+) => {
         match $event {
-            Some(event) => tracing::$level!(tsh_app = %$app, tsh_deployment = $id.0, tsh_step = $step.map(Step::word).unwrap_or(""), message_id = Event::id(event), $($text)+),
-            None => tracing::$level!(tsh_app = %$app, tsh_deployment = $id.0, tsh_step = $step.map(Step::word).unwrap_or(""), $($text)+),
+            Some(event) => tracing::$level!(
+                tsh_app = %$about.app, tsh_deployment = $about.id.0, tsh_step = $about.step,
+                tsh_release = $about.release, message_id = Event::id(event), $($text)+
+            ),
+            None => tracing::$level!(
+                tsh_app = %$about.app, tsh_deployment = $about.id.0, tsh_step = $about.step,
+                tsh_release = $about.release, $($text)+
+            ),
         }
     };
 }
 
-fn log(app: &App, id: DeploymentId, fact: &Fact) {
+fn log(about: &About, fact: &Fact) {
     let none: Option<Event> = None;
+    let (app, id) = (&about.app, about.id);
     match fact {
         Fact::Accepted(order) => {
-            tell!(
-                info,
-                app,
-                id,
-                None::<Step>,
-                Some(Event::Accepted),
-                "deployment {id} of {app} accepted from {}",
-                order.by
-            );
+            tell!(info, about, Some(Event::Accepted), "deployment {id} of {app} accepted from {}", order.by);
         }
-        Fact::Intent { step, .. } => tell!(info, app, id, Some(*step), none, "step {} begins", step.word()),
-        Fact::Done { step, out } => {
-            tell!(info, app, id, Some(*step), event(*step, out), "step {} is done", step.word())
-        }
+        Fact::Intent { step, .. } => tell!(info, about, none, "step {} begins", step.word()),
+        Fact::Done { step, out } => tell!(info, about, event(*step, out), "step {} is done", step.word()),
         Fact::Failed { step, cause } => {
-            tell!(error, app, id, Some(*step), Some(Event::StepFailed), "step {} failed: {}", step.word(), cause.what);
+            tell!(error, about, Some(Event::StepFailed), "step {} failed: {}", step.word(), cause.what);
         }
-        Fact::Void { step } => tell!(info, app, id, Some(*step), none, "step {} had no effect", step.word()),
-        Fact::Resumed => tell!(warn, app, id, None::<Step>, none, "deployment {id} of {app} goes on"),
-        Fact::AbortAsked { by } => tell!(warn, app, id, None::<Step>, none, "{by} asked to abort deployment {id}"),
-        Fact::Retried { by } => tell!(warn, app, id, None::<Step>, none, "{by} asked to try the rollback again"),
+        Fact::Void { step } => tell!(info, about, none, "step {} had no effect", step.word()),
+        Fact::Resumed => tell!(warn, about, none, "deployment {id} of {app} goes on"),
+        Fact::AbortAsked { by } => tell!(warn, about, none, "{by} asked to abort deployment {id}"),
+        Fact::Retried { by } => tell!(warn, about, none, "{by} asked to try the rollback again"),
         Fact::Ended { verdict, note } => {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             let text = format!("deployment {id} of {app} {}{note}", verdict.word());
             if verdict.exit() == crate::model::outcome::Exit::Good {
-                tell!(info, app, id, None::<Step>, Some(Event::from(*verdict)), "{text}");
+                tell!(info, about, Some(Event::from(*verdict)), "{text}");
             } else {
-                tell!(error, app, id, None::<Step>, Some(Event::from(*verdict)), "{text}");
+                tell!(error, about, Some(Event::from(*verdict)), "{text}");
             }
         }
     }
@@ -93,5 +130,41 @@ fn event(step: Step, out: &Output) -> Option<Event> {
         (Step::Open | Step::Reopen, _) => Some(Event::DoorOpened),
         (_, Output::Restored(Restored::SwappedBack { .. })) => Some(Event::DatabaseSwappedBack),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::journal::{Before, Cause, Entry, Goal, Order};
+
+    fn about(facts: &[Fact]) -> (&'static str, String) {
+        let entry = |fact: &Fact| Entry { at: 0, boot: "b".to_owned(), fact: fact.clone() };
+        let journal = Journal(facts.iter().map(entry).collect());
+        let about = About::new("erp".parse().unwrap(), DeploymentId(7), &journal, facts.last().unwrap());
+        (about.step, about.release)
+    }
+
+    #[test]
+    fn a_line_names_the_release_it_is_about() {
+        let accepted = Fact::Accepted(Order {
+            goal: Goal::Revision(None),
+            from: Some(ReleaseId(3)),
+            from_revision: None,
+            revision: None,
+            by: "root".to_owned(),
+            force: false,
+        });
+        let intent = |step| Fact::Intent { step, before: Before::Nothing };
+        let ended = |verdict| Fact::Ended { verdict, note: None };
+        let failed = Fact::Failed { step: Step::Probe, cause: Cause::new("no") };
+        assert_eq!(about(&[accepted.clone()]), ("", "7".to_owned()));
+        assert_eq!(about(&[accepted.clone(), intent(Step::Probe)]), ("probe", "7".to_owned()));
+        assert_eq!(about(&[accepted.clone(), intent(Step::Reopen)]), ("reopen", "3".to_owned()));
+        let back = [accepted.clone(), failed, ended(Verdict::RolledBack)];
+        assert_eq!(about(&back), ("probe", "3".to_owned()));
+        let good = [accepted.clone(), intent(Step::Settle), ended(Verdict::Deployed)];
+        assert_eq!(about(&good), ("", "7".to_owned()));
+        assert_eq!(about(&[accepted, ended(Verdict::Deployed)]), ("", "3".to_owned()), "it was live already");
     }
 }

@@ -84,7 +84,7 @@ pub async fn run() -> Result<(), CoreError> {
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), heard));
+    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
     daemon.resume_all().await?;
     notify::status("ready");
     notify::ready();

@@ -50,7 +50,7 @@ fn point(app: &App, id: DeploymentId, to: Option<ReleaseId>) {
     let name = to.map_or_else(|| "no release".to_owned(), |to| format!("release {to}"));
     match files::point(app, to) {
         Ok(()) => tracing::warn!(
-            tsh_app = %app, tsh_deployment = id.0, message_id = Event::RecoveredAtBoot.id(),
+            tsh_app = %app, tsh_deployment = id.0, tsh_step = "", tsh_release = %to.map_or_else(|| "none".to_owned(), |to| to.to_string()), message_id = Event::RecoveredAtBoot.id(),
             "the machine went down during deployment {id} of {app}: it starts with {name}"
         ),
         Err(error) => tracing::error!(tsh_app = %app, tsh_deployment = id.0, "the link cannot be moved: {error}"),

@@ -1,6 +1,6 @@
 //! A journal as people see it. Pure.
 
-use crate::model::journal::{Entry, Fact, Journal, Output, Restored};
+use crate::model::journal::{Fact, Journal, Output, Restored};
 use crate::model::machine;
 use crate::model::names::ReleaseId;
 use crate::model::outcome::Verdict;
@@ -24,7 +24,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         from_revision: order.and_then(|order| order.from_revision.clone()),
         lane: journal.inspected().map(|inspected| inspected.lane),
         pending: journal.inspected().map(|inspected| inspected.pending.clone()).unwrap_or_default(),
-        steps: steps(&journal.0),
+        steps: steps(journal, row.release),
         failure: failure(journal),
         serving: serving(journal, from, row.release),
         undone: undone(journal, from),
@@ -43,15 +43,17 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
     }
 }
 
-fn steps(entries: &[Entry]) -> Vec<StepView> {
+fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
+    let from = journal.order().and_then(|order| order.from);
     let mut steps: Vec<StepView> = Vec::new();
-    for entry in entries {
+    for entry in &journal.0 {
         let (step, state, detail) = match &entry.fact {
             Fact::Intent { step, .. } => {
                 let state = "running".to_owned();
                 steps.push(StepView { step: *step, state, began: entry.at, took: None, detail: String::new() });
                 continue;
             }
+            Fact::Done { step, out: Output::Nothing } => (step, "done", plainly(*step, release, from)),
             Fact::Done { step, out } => (step, "done", detail(out)),
             Fact::Failed { step, cause } => (step, "failed", cause.what.clone()),
             Fact::Void { step } => (step, "void", String::new()),
@@ -68,6 +70,23 @@ fn steps(entries: &[Entry]) -> Vec<StepView> {
     steps
 }
 
+/// What a step did that has nothing else to tell.
+fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
+    match step {
+        Step::Close => "nginx answers 503".to_owned(),
+        Step::Fence => "nobody but the migration may connect".to_owned(),
+        Step::Switch => format!("current is release {release}"),
+        Step::SwitchBack => {
+            from.map_or_else(|| "no release is current".to_owned(), |id| format!("current is release {id}"))
+        }
+        Step::Admit => "the application may connect".to_owned(),
+        Step::Open | Step::Reopen => "requests are let in".to_owned(),
+        Step::Unfence => "everybody may connect as before".to_owned(),
+        Step::Settle => format!("release {release} is the good one"),
+        _ => String::new(),
+    }
+}
+
 fn detail(out: &Output) -> String {
     match out {
         Output::Nothing => String::new(),
@@ -81,7 +100,7 @@ fn detail(out: &Output) -> String {
         }
         Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
         Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
-        Output::Fenced { ended } if ended.is_empty() => String::new(),
+        Output::Fenced { ended } if ended.is_empty() => "nobody but the migration may connect".to_owned(),
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
         Output::Twinned { database } => database.clone(),
         Output::Migrated { heads } => {

@@ -108,7 +108,7 @@ impl Prober<'_> {
                     passed += 1;
                     if passed == wanted {
                         let time = began.elapsed().as_secs_f32();
-                        return Ok(format!("{}, {wanted} rounds in a row, after {time:.1} s", self.scope()));
+                        return Ok(format!("{} {wanted} times, after {time:.1} s", self.scope()));
                     }
                 }
                 Ok(faults) => {

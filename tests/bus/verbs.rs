@@ -198,7 +198,9 @@ async fn logs_becomes_journalctl() {
     let mut command = bus.command(&["logs", "42"]);
     command.env("PATH", folder.path()).stdin(Stdio::null());
     let said = Said::of(command.output().await.unwrap());
-    assert_eq!((said.code, said.out.as_str()), (7, "--since=@1795266160 --until=@1795266175 TSH_DEPLOYMENT=42\n"));
+    let asked = "--since=@1795266160 --until=@1795266175 TSH_DEPLOYMENT=42 \
+                 + _PID=1 UNIT=tsh-agent-fetch@tsh-erp.service\n";
+    assert_eq!((said.code, said.out.as_str()), (7, asked));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::{FIELD, Look, Tone, error, field, fields, text};
 use crate::model::outcome::Verdict;
+use crate::model::step::Step;
 use crate::model::view::DeploymentView;
 use crate::when;
 
@@ -44,7 +45,7 @@ pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
         Verdict::Aborted => format!("{app} {not} {wanted}; it was aborted, and what was done is undone"),
         Verdict::NeedsOperator => format!("{app} needs an operator after deployment {id} of {wanted}"),
     };
-    error(&what, &[], look) + &reasons(view, look) + &field("next", &next(view, verdict), look)
+    error(&what, &[], look) + &reasons(view, look) + &fields("next", &next(view, verdict), look)
 }
 
 /// The same without headline and advice, as `show` has it.
@@ -84,16 +85,37 @@ fn not_undone(view: &DeploymentView) -> Vec<String> {
         .collect()
 }
 
-fn next(view: &DeploymentView, verdict: Verdict) -> String {
+/// What to do, in this order.
+fn next(view: &DeploymentView, verdict: Verdict) -> Vec<String> {
     let id = view.id;
     match verdict {
-        Verdict::Deployed => String::new(),
+        Verdict::Deployed => Vec::new(),
         Verdict::Failed | Verdict::RolledBack => {
-            format!("`tsh-agent logs {id}` has everything that was said; mend the cause before you deploy again")
+            vec![format!("`tsh-agent logs {id}` has everything that was said; mend the cause before you deploy again")]
         }
-        Verdict::Aborted => "`tsh-agent deploy` when you are ready".to_owned(),
-        Verdict::NeedsOperator => {
-            format!("`tsh-agent show {id}` and `tsh-agent logs {id}`; `tsh-agent status` when you have settled it")
-        }
+        Verdict::Aborted => vec!["`tsh-agent deploy` when you are ready".to_owned()],
+        Verdict::NeedsOperator => way_out(view),
     }
+}
+
+/// The ways out of a deployment that could not be settled.
+fn way_out(view: &DeploymentView) -> Vec<String> {
+    let (app, id) = (&view.app, view.id);
+    let mut ways = vec![format!("`tsh-agent show {id}` and `tsh-agent logs {id}` say why")];
+    // As the core decides it: the intent counts, because requests may have been let in.
+    if view.steps.iter().any(|step| matches!(step.step, Step::Open | Step::Settle)) {
+        ways.push(format!("forward: mend the code, then `tsh-agent deploy --app {app} REVISION`"));
+        if let Some(from) = view.from {
+            ways.push(format!(
+                "back: `tsh-agent rollback --app {app} --to {from}` takes the old code; the database stays as it is"
+            ));
+        }
+    } else if not_undone(view).is_empty() {
+        ways.push(format!("decide: mend the migration and `tsh-agent deploy --app {app} REVISION`,"));
+        ways.push(format!("or restore the backup, which lies in /var/backups/tsh-agent/{app}"));
+    } else {
+        ways.push("mend what stands in the way of undoing it".to_owned());
+        ways.push(format!("`tsh-agent abort {id}` then tries the rollback again"));
+    }
+    ways
 }

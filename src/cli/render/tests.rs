@@ -146,8 +146,9 @@ fn a_deployment_that_needs_an_operator() {
       database:   half migrated; tsh_erp is fenced, and the backup of 14:02 is whole
       note:       the rollback stopped at restore; nothing more is tried until a
                   person says so
-      next:       `tsh-agent show 42` and `tsh-agent logs 42`; `tsh-agent status`
-                  when you have settled it
+      next:       `tsh-agent show 42` and `tsh-agent logs 42` say why
+                  mend what stands in the way of undoing it
+                  `tsh-agent abort 42` then tries the rollback again
     ");
 }
 
@@ -370,6 +371,21 @@ fn what_check_found() {
         Finding::warning("clock", "it is not synchronised: times in history and backups may be wrong")
             .mend("sudo timedatectl set-ntp true"),
     );
-    assert_snapshot!(super::check::check(&app, &good, &look()), @"");
-    assert_snapshot!(super::check::check(&app, &bad, &look()), @"");
+    assert_snapshot!(super::check::check(&app, &good, &look()), @"
+      ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
+      ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
+    tsh-erp is good
+    ");
+    assert_snapshot!(super::check::check(&app, &bad, &look()), @"
+      ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
+      ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
+      ✗ unit          tsh-erp-worker.service is masked, so nothing can start it
+        → sudo systemctl unmask tsh-erp-worker.service
+      · deploy key    not checked: /etc/tsh-agent/credentials/tsh-erp.key: needs
+                      root
+      ! clock         it is not synchronised: times in history and backups may be
+                      wrong
+        → sudo timedatectl set-ntp true
+    tsh-erp is bad (1 bad, 1 warning, 1 not checked)
+    ");
 }
