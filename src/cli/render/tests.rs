@@ -309,8 +309,8 @@ fn the_live_line_is_replaced_and_leaves_nothing() {
     assert_snapshot!(out.replace('\r', "<").replace("\u{1b}[K", ">"), @"
     deployment 42 of tsh-erp: deploying main (asked for by alice)
       ✓ fetch          3f2c1a9d Round the value added tax per line, as the la… 1.2 s
-      … build                                                                 4.7 s<>    | Resolved 46 packages
-      … build                                                                 4.7 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
+      … build                                                               4.7 s<>    | Resolved 46 packages
+      … build                                                               4.7 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
     ");
 }
 
