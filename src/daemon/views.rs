@@ -12,10 +12,12 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
     let order = journal.order();
     let from = order.and_then(|order| order.from);
     let verdict = journal.verdict();
-    let note = journal.0.iter().rev().find_map(|entry| match &entry.fact {
-        Fact::Ended { note, .. } => note.clone(),
+    // A rollback that was tried again has ended twice, and what was said about the first end is no longer true.
+    let ends = journal.0.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Ended { note, .. } => Some(note.clone()),
         _ => None,
     });
+    let note = ends.flatten();
     DeploymentView {
         verdict,
         state: verdict.map_or("running", Verdict::word).to_owned(),
@@ -179,15 +181,14 @@ fn runs(journal: &Journal) -> Vec<RunView> {
     runs
 }
 
-/// What was undone, and what was not.
+/// What was undone; what could not be is among the failed steps.
 fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
     let old = from.map_or_else(|| "no release".to_owned(), |id| format!("release {id}"));
     let mut lines = Vec::new();
-    for step in Step::ALL.into_iter().filter(|step| step.is_back() && journal.touched(*step)) {
+    for step in Step::ALL.into_iter().filter(|step| step.is_back() && journal.output(*step).is_some()) {
         let words = match (step, journal.output(step)) {
             (Step::Halt, _) => "stopped the new release".to_owned(),
             (Step::Restore, Some(out)) => detail(out),
-            (Step::Restore, None) => "put the database back".to_owned(),
             (Step::SwitchBack, _) => format!("pointed the link back to {old}"),
             (Step::Unfence, _) => "gave the right to connect back".to_owned(),
             (Step::Return, _) => format!("started {old}"),
@@ -195,7 +196,7 @@ fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
             (Step::ReturnWorkers, _) => format!("started the workers of {old}"),
             _ => continue,
         };
-        lines.push(if journal.output(step).is_some() { words } else { format!("NOT: {words}") });
+        lines.push(words);
     }
     lines
 }

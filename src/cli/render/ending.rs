@@ -42,7 +42,10 @@ pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
         Verdict::Deployed => return good(view, look),
         Verdict::Failed => format!("{app} {not} {wanted}; production was not touched"),
         Verdict::RolledBack => format!("{app} {not} {wanted}; what was done is undone"),
-        Verdict::Aborted => format!("{app} {not} {wanted}; it was aborted, and what was done is undone"),
+        Verdict::Aborted if !view.steps.iter().any(|step| step.step.touches()) => {
+            format!("{app} {not} {wanted}; aborted before production was touched")
+        }
+        Verdict::Aborted => format!("{app} {not} {wanted}; aborted, and what was done is undone"),
         Verdict::NeedsOperator => format!("{app} needs an operator after deployment {id} of {wanted}"),
     };
     error(&what, &[], look) + &reasons(view, look) + &fields("next", &next(view, verdict), look)

@@ -47,8 +47,8 @@ impl Progress {
         let out = self.clear();
         let Some(attempt) = self.pending(view).first().filter(|attempt| !is_over(attempt, view)) else { return out };
         self.live = true;
-        // One column stays free: a full line makes some terminals wrap, and then it cannot be redrawn.
-        let narrow = Look { width: look.width.saturating_sub(1), ..look.clone() };
+        // Columns stay free: a full line makes some terminals wrap, as `^C` behind it does, and then it cannot be redrawn.
+        let narrow = Look { width: look.width.saturating_sub(3), ..look.clone() };
         out + step(attempt, &narrow).trim_end_matches('\n')
     }
 

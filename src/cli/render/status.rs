@@ -66,13 +66,22 @@ fn problems(view: &StatusView) -> Vec<String> {
 }
 
 fn unit(unit: &UnitView, room: usize, look: &Look) -> String {
-    let since = unit.since.map(|at| format!(" since {}", when::minute(at, &look.zone))).unwrap_or_default();
+    let since = unit.since.map(|at| format!(" since {}", since(at, look))).unwrap_or_default();
     let restarts = match unit.restarts {
         0 => String::new(),
         1 => ", 1 restart".to_owned(),
         n => format!(", {n} restarts"),
     };
     format!("{}  {}{since}{restarts}", text::pad(&unit.name, room), unit.state)
+}
+
+/// To the minute; the day only where it is not today.
+fn since(at: i64, look: &Look) -> String {
+    let (at, now) = (when::minute(at, &look.zone), when::minute(look.now, &look.zone));
+    match (at.split_once(' '), now.split_once(' ')) {
+        (Some((day, time)), Some((today, _))) if day == today => time.to_owned(),
+        _ => at,
+    }
 }
 
 fn last(row: &HistoryRow, look: &Look) -> String {

@@ -164,7 +164,7 @@ fn other_ends() {
     assert_snapshot!(ends, @"
     nothing to do: tsh-erp serves 3f2c1a9d already, as release 41
     rolled back tsh-erp to 3f2c1a9d, release 42 in 45 s
-    error: tsh-erp was not deployed at 3f2c1a9d; it was aborted, and what was done is undone
+    error: tsh-erp was not deployed at 3f2c1a9d; aborted, and what was done is undone
       now:        release 42 (3f2c1a9d) serves, verified
       next:       `tsh-agent deploy` when you are ready
     ");
@@ -174,8 +174,8 @@ fn other_ends() {
 fn an_application_that_is_well() {
     assert_snapshot!(status::status(&fixtures::status(), &look()), @"
     tsh-erp is at release 42 (3f2c1a9d): healthy
-      units:      tsh-erp.service         active since 2026-11-21 14:03
-                  tsh-erp-worker.service  active since 2026-11-21 14:03, 2 restarts
+      units:      tsh-erp.service         active since 14:03
+                  tsh-erp-worker.service  active since 14:03, 2 restarts
       schema:     b2c4e6f8
       last:       deployment 42: deployed, 2026-11-21 14:03, asked for by alice
     ");
@@ -192,8 +192,8 @@ fn an_application_behind_a_closed_door() {
                   the schema cannot be read: connection to server on socket
                   "/var/run/postgresql/.s.PGSQL.5432" failed
                   deployment 42 needs an operator; `tsh-agent show 42` says why
-      units:      tsh-erp.service         failed since 2026-11-21 14:03
-                  tsh-erp-worker.service  active since 2026-11-21 14:03, 2 restarts
+      units:      tsh-erp.service         failed since 14:03
+                  tsh-erp-worker.service  active since 14:03, 2 restarts
       last:       deployment 42: needs-operator, 2026-11-21 14:03, asked for by
                   alice
     "#);
@@ -309,8 +309,8 @@ fn the_live_line_is_replaced_and_leaves_nothing() {
     assert_snapshot!(out.replace('\r', "<").replace("\u{1b}[K", ">"), @"
     deployment 42 of tsh-erp: deploying main (asked for by alice)
       ✓ fetch          3f2c1a9d Round the value added tax per line, as the la… 1.2 s
-      … build                                                                 4.7 s<>    | Resolved 46 packages
-      … build                                                                 4.7 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
+      … build                                                               4.7 s<>    | Resolved 46 packages
+      … build                                                               4.7 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
     ");
 }
 
