@@ -57,10 +57,22 @@ pub fn door(app: &App) -> PathBuf {
     links(app).join("closed")
 }
 
-/// What a step is asked to do.
+/// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs.
 #[must_use]
-pub fn request(app: &App) -> PathBuf {
-    format!("{RUN}/{app}/request.json").into()
+pub fn request(app: &App, kind: &str) -> PathBuf {
+    format!("{RUN}/{app}/{kind}.json").into()
+}
+
+/// Scratch clusters and proofs; the prove step's.
+#[must_use]
+pub fn rehearsals(app: &App) -> PathBuf {
+    format!("/var/lib/tsh-agent-rehearse/{app}").into()
+}
+
+/// What was proven about each backup; the prover writes here and nowhere else.
+#[must_use]
+pub fn proofs(app: &App) -> PathBuf {
+    rehearsals(app).join("proofs")
 }
 
 /// What the running step says, and at the end its report.

@@ -90,7 +90,8 @@ fn units() -> Vec<Installed> {
 }
 
 fn kinds() -> BTreeSet<&'static str> {
-    Step::ALL.into_iter().filter_map(Step::unit_kind).collect()
+    // Proving is no step of a deployment.
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove"]).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -148,7 +149,7 @@ fn pid_1_opens_nothing_that_others_could_replace() {
 fn a_path_in_a_folder_of_others_is_seen() {
     let folders = folders();
     for (key, value) in [
-        ("LoadCredential", "request:/run/tsh-agent/%i/request.json"),
+        ("LoadCredential", "request:/run/tsh-agent/%i/fetch.json"),
         ("StandardOutput", "append:/srv/%i/shared/logs/x.log"),
         ("StandardError", "truncate:/var/lib/tsh-agent/x"),
         ("EnvironmentFile", "-/srv/%i/releases/1/.env"),

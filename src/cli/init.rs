@@ -13,7 +13,8 @@ use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 
 /// The users that the installation makes.
-const USERS: [&str; 5] = ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate"];
+const USERS: [&str; 6] =
+    ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate", "tsh-agent-rehearse"];
 
 /// Prepare this server for an application, as root
 ///

@@ -1,8 +1,9 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `service`, `database`, `probe`.
+//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `probe`.
 
+mod backup;
 mod build;
 mod database;
 mod document;

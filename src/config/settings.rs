@@ -19,6 +19,8 @@ pub struct Settings {
     pub service: Service,
     /// Its database, if a deployment has to care for one.
     pub database: Option<Database>,
+    /// How its database is backed up.
+    pub backup: Backup,
     /// How to tell that it is healthy.
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.
@@ -143,6 +145,21 @@ pub struct Database {
     pub backup: bool,
     /// Days a quarantined database is kept.
     pub quarantine_days: u32,
+}
+
+/// When the database is backed up, and which backups are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// When, as systemd's `OnCalendar=` has it; `None`: only when somebody asks.
+    pub schedule: Option<String>,
+    /// Days for which one backup of each day is kept.
+    pub keep_days: u32,
+    /// Backups that are kept however old they are.
+    pub min_keep: usize,
+    /// Bytes that all backups may take, where there is a limit.
+    pub max_bytes: Option<u64>,
+    /// Tables that are larger, in bytes, are counted and not hashed.
+    pub hash_limit: u64,
 }
 
 /// The lane for pending migrations.

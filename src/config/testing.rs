@@ -51,6 +51,13 @@ pub fn settings() -> Settings {
             backup: true,
             quarantine_days: 30,
         }),
+        backup: Backup {
+            schedule: Some("03:15".into()),
+            keep_days: 30,
+            min_keep: 5,
+            max_bytes: None,
+            hash_limit: 20_000_000_000,
+        },
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),

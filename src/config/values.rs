@@ -48,6 +48,19 @@ fn out_of_range(given: impl Display, min: impl Display, max: impl Display) -> St
     format!("{given} is out of range; allowed is {min} to {max}")
 }
 
+/// A size in bytes with its unit.
+pub(super) fn size(value: &Value<'_>) -> Read<u64> {
+    const EXPECTED: &str = "a size with its unit, such as \"500MB\" or \"20GB\"";
+    let text = value.text(EXPECTED)?;
+    let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000_u64)];
+    let parsed = units.into_iter().find_map(|(unit, bytes)| {
+        let number = text.strip_suffix(unit)?.trim_end();
+        let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(bytes)
+    });
+    parsed.ok_or_else(|| value.not(EXPECTED))
+}
+
 /// One of a few words.
 pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value<'_>) -> Read<T> {
     move |value| {

@@ -89,7 +89,7 @@ fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
     }
 }
 
-fn detail(out: &Output) -> String {
+pub fn detail(out: &Output) -> String {
     match out {
         Output::Nothing => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
@@ -101,6 +101,11 @@ fn detail(out: &Output) -> String {
             format!("pending: {}; lane: {}", names.join(", "), found.lane.word())
         }
         Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
+        Output::Proven { tables, rows, .. } => format!("{tables} tables with {rows} rows are as they were"),
+        Output::Forgotten { backups } if backups.is_empty() => String::new(),
+        Output::Forgotten { backups } => {
+            format!("deleted {}", backups.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "))
+        }
         Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
         Output::Fenced { ended } if ended.is_empty() => "nobody but the migration may connect".to_owned(),
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),

@@ -114,8 +114,14 @@ pub(super) async fn give_exactly(link: &mut PgConnection, db: &str, wanted: &[Gr
                where d.datname = $1";
     let doing = format!("read the access list of database {db}");
     let now: Vec<(Option<String>,)> = ask(&doing, sqlx::query_as(sql).bind(db).fetch_all(link)).await?;
+    let now: Vec<Option<String>> = now.into_iter().map(|(grantee,)| grantee).collect();
+    Ok(in_place_of(db, &now, wanted))
+}
+
+/// The statements that give `wanted` in place of whatever these roles have (`None` is PUBLIC).
+pub(super) fn in_place_of(db: &str, now: &[Option<String>], wanted: &[Grant]) -> Vec<String> {
     let database = quote(db);
-    let revoke = |(grantee,): &(Option<String>,)| {
+    let revoke = |grantee: &Option<String>| {
         format!("revoke all on database {database} from {} cascade", role(grantee.as_deref()))
     };
     let grant = |grant: &Grant| {
@@ -127,14 +133,14 @@ pub(super) async fn give_exactly(link: &mut PgConnection, db: &str, wanted: &[Gr
         let option = if grant.grantable { " with grant option" } else { "" };
         format!("grant {right} on database {database} to {}{option}", role(grant.grantee.as_deref()))
     };
-    Ok(now.iter().map(revoke).chain(wanted.iter().map(grant)).collect())
+    now.iter().map(revoke).chain(wanted.iter().map(grant)).collect()
 }
 
 fn role(name: Option<&str>) -> String {
     name.map_or_else(|| "public".to_owned(), quote)
 }
 
-async fn list(link: &mut PgConnection, db: &str) -> Result<Option<String>> {
+pub(super) async fn list(link: &mut PgConnection, db: &str) -> Result<Option<String>> {
     let sql = "select datacl::text from pg_database where datname = $1";
     let doing = format!("read the access list of database {db}");
     let found: Option<(Option<String>,)> = ask(&doing, sqlx::query_as(sql).bind(db).fetch_optional(link)).await?;

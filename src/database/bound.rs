@@ -49,6 +49,11 @@ impl Bound {
         Ok(Self { owner, limit, comment, settings })
     }
 
+    /// The role it belongs to.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// The statements that bind the same to `target`.
     pub fn statements(&self, target: &str) -> Vec<String> {
         let database = quote(target);

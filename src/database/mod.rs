@@ -6,8 +6,10 @@
 
 mod access;
 mod aside;
+mod belongings;
 mod bound;
 mod check;
+mod content;
 mod error;
 mod fingerprint;
 mod names;
@@ -28,6 +30,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 pub use aside::Leftover;
+pub use belongings::create_database;
+pub use content::Snapshot;
 pub use error::DatabaseError;
 pub use names::{Aside, Kind};
 pub use roles::roles_sql;

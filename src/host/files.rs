@@ -69,8 +69,8 @@ pub fn set_door(app: &App, closed: bool) -> io::Result<()> {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_request(app: &App, text: &[u8]) -> io::Result<()> {
-    let path = paths::request(app);
+pub fn write_request(app: &App, kind: &str, text: &[u8]) -> io::Result<()> {
+    let path = paths::request(app, kind);
     let folder = path.parent().unwrap_or(Path::new(paths::RUN));
     fs::create_dir_all(folder)?;
     let new = path.with_extension("new");

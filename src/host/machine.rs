@@ -169,7 +169,7 @@ impl World for Machine {
 
     async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {
         let text = serde_json::to_vec(request).map_err(|error| Cause::new(format!("the request: {error}")))?;
-        Self::io("the step's request cannot be written", files::write_request(&self.settings.app, &text))?;
+        Self::io("the step's request cannot be written", files::write_request(&self.settings.app, kind, &text))?;
         self.systemd.begin(&self.unit_of(kind)).await
     }
 

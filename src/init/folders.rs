@@ -41,6 +41,10 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
     ];
     let user = &settings.service.user;
     all.extend(settings.service.state.iter().map(|state| folder(shared.join(state), 0o750, user, &facts.group)));
+    if settings.database.is_some() {
+        // The prover's; its proofs are the core's to read.
+        all.push(folder(paths::rehearsals(app), 0o750, "tsh-agent-rehearse", "tsh-agent"));
+    }
     all.extend([
         folder(paths::fetched(app), 0o755, "tsh-agent-fetch", "tsh-agent-fetch"),
         folder(paths::built(app), 0o755, "tsh-agent-build", "tsh-agent-build"),

@@ -166,6 +166,20 @@ pub enum Output {
         /// SHA-256 of the file, in hexadecimal.
         sha256: String,
     },
+    /// A backup was proven.
+    Proven {
+        /// The backup.
+        backup: super::names::BackupName,
+        /// How many tables were compared.
+        tables: usize,
+        /// How many rows they have.
+        rows: u64,
+    },
+    /// Backups were deleted.
+    Forgotten {
+        /// Their names.
+        backups: Vec<super::names::BackupName>,
+    },
     /// The units are up, with these runs.
     Up(Vec<UnitWas>),
     /// Sessions that were ended at the fence, as "role at address".

@@ -1,5 +1,6 @@
 //! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
 
+pub mod backup;
 pub mod finding;
 pub mod fold;
 pub mod journal;

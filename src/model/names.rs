@@ -124,6 +124,22 @@ name!(
     }
 );
 
+name!(
+    /// A backup: the folder's name. A moment in UTC, `20261121T031500Z`, after the number of the deployment that made
+    /// it, if one did: `42-20261121T031500Z`.
+    BackupName,
+    "backup",
+    "a moment such as 20261121T031500Z, perhaps after the number of a deployment, such as 42-20261121T031500Z",
+    |text| {
+        let digits = |text: &str, least: usize, most: usize| {
+            (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+        };
+        let (deployment, moment) = text.rsplit_once('-').unwrap_or(("0", text));
+        let moment = moment.strip_suffix('Z').and_then(|moment| moment.split_once('T'));
+        digits(deployment, 1, 10) && moment.is_some_and(|(day, time)| digits(day, 8, 8) && digits(time, 6, 6))
+    }
+);
+
 impl Sha {
     /// The first eight digits, as people read it.
     #[must_use]
@@ -178,6 +194,11 @@ mod tests {
         for bad in ["ssh", ".service", "a b.service", "a/b.service", "x.mount"] {
             assert!(bad.parse::<UnitName>().is_err(), "{bad:?}");
         }
+        for bad in ["", "..", "7-", "-20260101T000000Z", "20260101T000000Z.part", "a-20260101T000000Z", "20260101"] {
+            assert!(bad.parse::<BackupName>().is_err(), "{bad:?}");
+        }
+        assert!("20260101T000000Z".parse::<BackupName>().is_ok());
+        assert!("7-20260101T000000Z".parse::<BackupName>().is_ok());
         assert!("v/dies-at-import".parse::<Wanted>().is_ok());
         assert!("tsh-erp@a.service".parse::<UnitName>().is_ok());
         assert!("F".repeat(40).parse::<Sha>().is_err());

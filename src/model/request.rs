@@ -6,15 +6,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Output};
-use super::names::{DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
 
 /// What a step needs to know beyond the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// The deployment it works for.
+    /// The deployment it works for; 0 where it belongs to none, for their numbers begin at 1.
     pub deployment: DeploymentId,
-    /// The release that is made, inspected, probed; the deployment's own number unless an older one is made live.
+    /// The release that is made, inspected, probed; the deployment's own number unless an older one is made live, and
+    /// 0 where there is no deployment.
     pub release: ReleaseId,
     /// The work.
     pub work: Work,
@@ -48,6 +49,19 @@ pub enum Work {
     Backup {
         /// The release that runs on it now, for the manifest.
         running: Option<ReleaseId>,
+        /// Its commit.
+        #[serde(default)]
+        revision: Option<Sha>,
+    },
+    /// Prove a backup: restore it into a cluster of its own and compare.
+    Prove {
+        /// The backup.
+        backup: BackupName,
+    },
+    /// Delete these backups.
+    Forget {
+        /// Their names.
+        backups: Vec<BackupName>,
     },
     /// Migrate to exactly these revisions.
     Migrate {
@@ -71,6 +85,39 @@ pub enum Work {
         /// Releases to keep.
         keep: Vec<ReleaseId>,
     },
+}
+
+impl Request {
+    /// Work that belongs to no deployment.
+    #[must_use]
+    pub fn alone(work: Work) -> Self {
+        Self { deployment: DeploymentId(0), release: ReleaseId(0), work }
+    }
+
+    /// The deployment it works for, if it does for one.
+    #[must_use]
+    pub fn for_deployment(&self) -> Option<DeploymentId> {
+        Some(self.deployment).filter(|id| id.0 > 0)
+    }
+}
+
+impl Work {
+    /// The kind of step unit that does it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Fetch { .. } => "fetch",
+            Self::Build { .. } => "build",
+            Self::Seal { .. } => "seal",
+            Self::Inspect { .. } => "inspect",
+            // Who owns the backups deletes them.
+            Self::Backup { .. } | Self::Forget { .. } => "backup",
+            Self::Prove { .. } => "prove",
+            Self::Migrate { .. } => "migrate",
+            Self::Probe { .. } => "probe",
+            Self::Prune { .. } => "prune",
+        }
+    }
 }
 
 /// A unit of the application that a probe looks at.

@@ -12,7 +12,7 @@ use super::{Job, Outcome};
 use crate::logging::{self, Logger};
 use crate::model::journal::Cause;
 use crate::model::names::App;
-use crate::model::request::{Report, Request, Work};
+use crate::model::request::{Report, Request};
 use crate::paths;
 
 /// A request is a few ids; anything larger is not one.
@@ -28,13 +28,16 @@ pub async fn run(kind: &str, app: &App) -> u8 {
     let (outcome, code) = match prepare(kind, app) {
         Err(cause) => (Err(cause), 2),
         Ok(job) => {
-            let span = tracing::info_span!(
-                "step",
-                tsh_app = %app,
-                tsh_deployment = %job.request.deployment,
-                tsh_release = %job.request.release,
-                tsh_step = kind
-            );
+            let span = match job.request.for_deployment() {
+                Some(deployment) => tracing::info_span!(
+                    "step",
+                    tsh_app = %app,
+                    tsh_deployment = %deployment,
+                    tsh_release = %job.request.release,
+                    tsh_step = kind
+                ),
+                None => tracing::info_span!("step", tsh_app = %app, tsh_step = kind),
+            };
             (dispatch(kind, &job).instrument(span).await, 1)
         }
     };
@@ -57,8 +60,8 @@ pub async fn run(kind: &str, app: &App) -> u8 {
 
 /// Reads what the step needs, trusting only root's files.
 fn prepare(kind: &str, app: &App) -> Result<Job, Cause> {
-    let request = read_request(&paths::request(app))?;
-    if !fits(kind, &request.work) {
+    let request = read_request(&paths::request(app, kind))?;
+    if request.work.kind() != kind {
         return Err(Cause::new(format!("bad request: it is not for the step {kind}")));
     }
     let settings = crate::config::load(app).map_err(|error| Cause::new(error.to_string()))?;
@@ -80,20 +83,6 @@ fn read_request(path: &Path) -> Result<Request, Cause> {
     serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
 }
 
-/// Whether the work is that of this kind of step.
-fn fits(kind: &str, work: &Work) -> bool {
-    kind == match work {
-        Work::Fetch { .. } => "fetch",
-        Work::Build { .. } => "build",
-        Work::Seal { .. } => "seal",
-        Work::Inspect { .. } => "inspect",
-        Work::Backup { .. } => "backup",
-        Work::Migrate { .. } => "migrate",
-        Work::Probe { .. } => "probe",
-        Work::Prune { .. } => "prune",
-    }
-}
-
 /// The step of each kind.
 async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
@@ -103,6 +92,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "probe" => super::probe::run(job).await,
         "inspect" => super::inspect::run(job).await,
         "backup" => super::backup::run(job).await,
+        "prove" => super::prove::run(job).await,
         "migrate" => super::migrate::run(job).await,
         "prune" => super::prune::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
@@ -124,8 +114,7 @@ mod tests {
     fn a_request_holds_ids_and_nothing_else() {
         let good =
             r#"{"deployment":42,"release":42,"work":{"seal":{"revision":"0123456789abcdef0123456789abcdef01234567"}}}"#;
-        assert!(fits("seal", &read(good).unwrap().work));
-        assert!(!fits("build", &read(good).unwrap().work));
+        assert_eq!(read(good).unwrap().work.kind(), "seal");
         for bad in [
             good.replace("\"release\":42", "\"release\":\"../41\""),
             good.replace("0123456789abcdef0123", "../../../etc/passwd;"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Job;
-use crate::config::{Build, Lock, ProbePlan, Project, Service, Settings, Source};
+use crate::config::{Backup, Build, Lock, ProbePlan, Project, Service, Settings, Source};
 use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::request::{Request, Work};
 use crate::paths;
@@ -94,6 +94,13 @@ fn settings(app: App, root: &Path) -> Settings {
             stop_timeout: Duration::from_secs(10),
         },
         database: None,
+        backup: Backup {
+            schedule: Some("03:15".into()),
+            keep_days: 30,
+            min_keep: 5,
+            max_bytes: None,
+            hash_limit: 20_000_000_000,
+        },
         probe: ProbePlan {
             probes: Vec::new(),
             deadline: Duration::from_secs(5),

@@ -126,7 +126,11 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => Work::Inspect { current: database::schema(engine).await? },
-        Step::Backup => Work::Backup { running: engine.journal.order().and_then(|order| order.from) },
+        Step::Backup => {
+            let order = engine.journal.order();
+            let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();
+            Work::Backup { running, revision }
+        }
         Step::Migrate => Work::Migrate { target: database::target(engine) },
         Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), database::target(engine), None).await?,
         Step::Bake => {

@@ -1,0 +1,30 @@
+//! `[backup]`: when the database is backed up, and which backups are kept.
+
+use super::document::{Read, Table, Value};
+use super::settings::Backup;
+use super::values::{number, ruled, size};
+
+pub(super) fn read(table: &Table<'_>) -> Read<Backup> {
+    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit"])?;
+    Ok(Backup {
+        schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
+        keep_days: table.optional("keep_days", number(7..=3650))?.unwrap_or(30),
+        min_keep: table.optional("min_keep", number(1..=1000))?.unwrap_or(5),
+        max_bytes: table.optional("max_bytes", limit)?.unwrap_or(None),
+        hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
+    })
+}
+
+/// systemd itself says whether it is one, when `init` writes it down; here, that it is only one line of one setting.
+fn schedule(value: &Value<'_>) -> Read<Option<String>> {
+    let rule = "a time as OnCalendar= of systemd has it, such as \"03:15\" or \"Mon..Fri 22:00\", or \"never\"";
+    let text = ruled(rule, |text| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b" ,.:*/~+_-".contains(&b);
+        !text.trim().is_empty() && text.len() <= 100 && text.bytes().all(known)
+    })(value)?;
+    Ok(Some(text).filter(|text| text != "never"))
+}
+
+fn limit(value: &Value<'_>) -> Read<Option<u64>> {
+    if value.raw().as_str() == Some("none") { Ok(None) } else { size(value).map(Some) }
+}

@@ -1,0 +1,104 @@
+//! The dump: compressed and hashed while it is read.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use crate::model::backup as model;
+use crate::model::journal::Cause;
+use crate::steps::child::plain;
+use crate::steps::files;
+use crate::steps::output::say;
+
+/// What an archive of `pg_dump -Fc` begins with.
+const MAGIC: &[u8] = b"PGDMP";
+/// Level 3 of zstd: 4.9 s and 214 MB where pg_dump's own compression took 16.3 s and 274 MB.
+const LEVEL: i32 = 3;
+
+/// What came out of the chain of program, compressor and disk.
+pub struct Written {
+    /// Size before compression, in bytes.
+    pub raw_bytes: u64,
+    /// The file.
+    pub file: model::File,
+    /// Whether it begins as an archive does.
+    archive: bool,
+}
+
+/// Runs `pg_dump` into the file, and looks at every member of the chain.
+pub fn dump(program: &Path, arguments: &[String], out: File, db: &str) -> Result<Written, Cause> {
+    let mut child = Command::new(program)
+        .args(["--format=custom", "--compress=0", "--lock-wait-timeout=10s", "--no-password"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Cause::new(format!("cannot start {}: {error}", program.display())))?;
+    let errors = child.stderr.take();
+    // Both pipes are read at once: a full one would stop pg_dump for ever.
+    let listener = std::thread::spawn(move || {
+        let lines = errors.into_iter().flat_map(|errors| BufReader::new(errors).split(b'\n').map_while(Result::ok));
+        let lines = lines.map(|line| plain(&String::from_utf8_lossy(&line)));
+        lines.inspect(|line| say(line)).collect::<Vec<_>>()
+    });
+    let written = match child.stdout.take() {
+        Some(stdout) => pipe(stdout, out),
+        None => Err(std::io::Error::other("pg_dump has no output")),
+    };
+    if written.is_err() {
+        // Nobody reads any more what it writes, so it would not end by itself.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| Cause::new(format!("lost pg_dump: {error}")))?;
+    let tail = listener.join().unwrap_or_default();
+    let said = tail.iter().find_map(|line| line.strip_prefix("pg_dump: error: ")).unwrap_or("it does not say why");
+    let what = match written {
+        Err(error) => format!("cannot write the backup of database {db}: {error}"),
+        Ok(_) if !status.success() => format!("pg_dump of database {db} failed ({status}): {said}"),
+        Ok(written) if !written.archive => format!("what pg_dump wrote of database {db} is not an archive"),
+        Ok(written) => return Ok(written),
+    };
+    Err(Cause { tail, ..Cause::new(what) })
+}
+
+/// Compresses and hashes everything in one pass, until it is on the disk.
+fn pipe(mut from: impl Read, file: File) -> std::io::Result<Written> {
+    let out = Hashing { file, digest: Sha256::new(), bytes: 0 };
+    let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut head = Vec::new();
+    from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head)?;
+    encoder.write_all(&head)?;
+    let rest = std::io::copy(&mut BufReader::with_capacity(1 << 20, from), &mut encoder)?;
+    let Hashing { file, digest, bytes } = encoder.finish()?;
+    file.sync_all()?;
+    Ok(Written {
+        raw_bytes: head.len() as u64 + rest,
+        file: model::File { bytes, sha256: files::hex(&digest.finalize()) },
+        archive: head == MAGIC,
+    })
+}
+
+/// Counts and hashes what goes to the disk.
+struct Hashing {
+    file: File,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(data)?;
+        self.digest.update(&data[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,251 @@
+//! Proves a backup: restores it into a cluster of its own, and compares every table with the manifest. Nothing less is
+//! called a proof: a listing of an archive passes on one that is cut off, or has a wrong bit.
+//!
+//! It runs as a user who can read backups and not write them, and who reaches nothing of production. What it finds it
+//! writes where the owner of the backups cannot.
+
+mod archive;
+mod scratch;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use self::archive::Reader;
+use self::scratch::Scratch;
+use super::backup::{DUMP, GLOBALS, MANIFEST};
+use super::output::say;
+use super::postgres::{connection_name, program};
+use super::{Job, Outcome, blocking, files, not_mine};
+use crate::model::backup::{Level, Locale, Manifest, Proof, Reached, differences};
+use crate::model::journal::{Cause, Output};
+use crate::model::names::BackupName;
+use crate::model::request::Work;
+use crate::paths;
+
+/// The manifest of a database with a hundred thousand tables is smaller.
+const LARGEST_MANIFEST: u64 = 64 << 20;
+/// What must stay free beside a scratch cluster.
+const RESERVE: u64 = 512 << 20;
+/// Below this, a restore that failed says nothing about the backup.
+const FULL: u64 = 64 << 20;
+/// Differences that are told one by one.
+const TOLD: usize = 20;
+
+/// Why a proof came to no good end.
+enum Trouble {
+    /// The backup is not what it should be.
+    Damaged(Cause),
+    /// It could not be looked at: this says nothing about it.
+    Unable(Cause),
+}
+
+use Trouble::{Damaged, Unable};
+
+/// Proves.
+///
+/// # Errors
+/// If the backup is damaged, or cannot be looked at here.
+pub async fn run(job: &Job) -> Outcome {
+    let Work::Prove { backup } = &job.request.work else { return Err(not_mine()) };
+    prove(job, backup, &[]).await
+}
+
+/// The same, with words before each command that may not run as root.
+async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
+    let app = &job.settings.app;
+    let folder = job.at(&paths::backups(app)).join(name.as_str());
+    let home = job.at(&paths::rehearsals(app));
+    let cannot = |error: std::io::Error| Cause::new(format!("cannot keep the proof of backup {name}: {error}"));
+    let (manifest, digest) = read_manifest(&folder, name)?;
+    let mut proof =
+        Proof { backup: name.clone(), manifest: digest, level: Level::Written, reached: Vec::new(), problem: None };
+    let room = home.join("scratch");
+    let found = climb(&folder, &room, &manifest, &mut proof, wrap).await;
+    // What lies there is a copy of production's rows.
+    scratch::clear(&room).map_err(cannot)?;
+    let outcome = match found {
+        Ok(()) => Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() }),
+        Err(Damaged(cause)) => {
+            proof.problem = Some(cause.what.clone());
+            Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
+        }
+        // What was proven before still is.
+        Err(Unable(cause)) => {
+            return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
+        }
+    };
+    keep(&job.at(&paths::proofs(app)), &job.at(&paths::backups(app)), &proof).map_err(cannot)?;
+    outcome
+}
+
+/// The manifest, and the digest of its text.
+fn read_manifest(folder: &Path, name: &BackupName) -> Result<(Manifest, String), Cause> {
+    let path = folder.join(MANIFEST);
+    let bad = |why: String| Cause::new(format!("backup {name} is NOT good: {}: {why}", path.display()));
+    let mut text = Vec::new();
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(&path);
+    let file = file.map_err(|error| bad(error.to_string()))?;
+    file.take(LARGEST_MANIFEST).read_to_end(&mut text).map_err(|error| bad(error.to_string()))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+    if manifest.name != *name {
+        return Err(bad(format!("it is the manifest of {}", manifest.name)));
+    }
+    Ok((manifest, files::hex(&Sha256::digest(&text))))
+}
+
+/// Level after level, as far as the backup carries.
+async fn climb(
+    folder: &Path,
+    room: &Path,
+    manifest: &Manifest,
+    proof: &mut Proof,
+    wrap: &[String],
+) -> Result<(), Trouble> {
+    let mut clock = Instant::now();
+    let (dump, globals) = (folder.join(DUMP), folder.join(GLOBALS));
+    for (path, file) in [(&dump, &manifest.dump), (&globals, &manifest.globals)] {
+        let (path, file) = (path.clone(), file.clone());
+        blocking(move || archive::checksum(&path, &file)).await.map_err(Damaged)?;
+    }
+    reached(proof, Level::Checksummed, &mut clock);
+
+    let pg_restore = program(manifest.server, "pg_restore").map_err(Unable)?;
+    let reader = Reader { dump, program: pg_restore, raw_bytes: manifest.raw_bytes };
+    decode(reader.clone(), vec!["--file=/dev/null".to_owned()]).await.map_err(Damaged)?;
+    reached(proof, Level::Decodes, &mut clock);
+
+    scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
+    enough_space(room, manifest).map_err(Unable)?;
+    let scratch = Scratch::start(room, manifest.server, wrap).await.map_err(Unable)?;
+    let rest = restore_and_compare(&scratch, reader, &globals, manifest, proof, &mut clock).await;
+    scratch.stop().await;
+    rest
+}
+
+async fn restore_and_compare(
+    scratch: &Scratch,
+    reader: Reader,
+    globals: &Path,
+    manifest: &Manifest,
+    proof: &mut Proof,
+    clock: &mut Instant,
+) -> Result<(), Trouble> {
+    let psql = program(manifest.server, "psql").map_err(Unable)?;
+    let full = |cause: Cause| if scratch.free() < FULL { Unable(cause) } else { Damaged(cause) };
+    scratch.psql(&psql, globals).await.map_err(full)?;
+    let mut arguments = vec!["--exit-on-error".to_owned(), "--no-tablespaces".to_owned()];
+    // A copy must not fetch what others publish.
+    arguments.push("--no-subscriptions".to_owned());
+    arguments.extend(scratch.cluster.options());
+    arguments.push(format!("--dbname={}", connection_name(&manifest.database)));
+    decode(reader, arguments).await.map_err(full)?;
+    reached(proof, Level::Restored, clock);
+
+    let found = compare(scratch, manifest, globals).await.map_err(Unable)?;
+    if found.is_empty() {
+        reached(proof, Level::Matched, clock);
+        return Ok(());
+    }
+    let what = match found.as_slice() {
+        [one] => format!("it was restored, but {one}"),
+        [one, rest @ ..] => format!("it was restored, but {one}, and {} more differences", rest.len()),
+        [] => String::new(),
+    };
+    Err(Damaged(Cause { tail: found.into_iter().take(TOLD).collect(), ..Cause::new(what) }))
+}
+
+async fn decode(reader: Reader, arguments: Vec<String>) -> Result<(), Cause> {
+    blocking(move || reader.read(&arguments)).await
+}
+
+/// How what was restored differs from what the manifest says.
+async fn compare(scratch: &Scratch, manifest: &Manifest, globals: &Path) -> Result<Vec<String>, Cause> {
+    let listed = |schema: &str, name: &str| {
+        let mut tables = manifest.tables.iter();
+        tables.find(|table| table.schema == schema && table.name == name).is_none_or(|table| table.hash.is_some())
+    };
+    let mut moment = scratch.cluster.snapshot(&manifest.database).await?;
+    let (sequences, tables) = (moment.sequences().await?, moment.tables(|schema, name, _| listed(schema, name)).await?);
+    let (locale, extensions) = (moment.locale().await?, moment.extensions().await?);
+    moment.close().await;
+    let mut found = differences(manifest, &tables, &sequences);
+    // The rules may be of another version here; what was restored follows these.
+    let rules = |locale: &Locale| Locale { version: None, ..locale.clone() };
+    if rules(&locale) != rules(&manifest.locale) {
+        found.push("its locale is another one".to_owned());
+    }
+    for (name, version) in &manifest.extensions {
+        match extensions.get(name) {
+            None => found.push(format!("extension {name} is missing")),
+            Some(have) if have != version => found.push(format!("extension {name} is {have} in place of {version}")),
+            Some(_) => {}
+        }
+    }
+    let text = fs::read_to_string(globals).map_err(files::on(globals))?;
+    for statement in scratch.cluster.belongings(&manifest.database).await? {
+        if !text.contains(&format!("{statement};\n")) {
+            found.push(format!("it has a setting that it should not have: {statement}"));
+        }
+    }
+    Ok(found)
+}
+
+fn reached(proof: &mut Proof, level: Level, clock: &mut Instant) {
+    let took = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    *clock = Instant::now();
+    let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    say(&format!("{} after {}.{} s", level.word(), took / 1000, took % 1000 / 100));
+    proof.level = level;
+    proof.reached.push(Reached { level, at, took });
+}
+
+fn enough_space(room: &Path, manifest: &Manifest) -> Result<(), Cause> {
+    let free = scratch::free(room);
+    let need = manifest.database_bytes + manifest.database_bytes / 20 + RESERVE;
+    if free >= need {
+        return Ok(());
+    }
+    let what = format!(
+        "a copy of the database needs {} MiB, and only {} are free in {}",
+        need >> 20,
+        free >> 20,
+        room.display()
+    );
+    Err(Cause::new(what).hint("make room, or mount a larger disk there"))
+}
+
+/// Keeps the proof, whole and durable, and forgets those of backups that are gone.
+fn keep(proofs: &Path, backups: &Path, proof: &Proof) -> std::io::Result<()> {
+    if !proofs.is_dir() {
+        DirBuilder::new().mode(0o750).create(proofs)?;
+    }
+    for entry in fs::read_dir(proofs)? {
+        let path = entry?.path();
+        let gone = path.file_stem().is_none_or(|name| !backups.join(name).is_dir());
+        if gone {
+            fs::remove_file(path)?;
+        }
+    }
+    let (path, new) = (proofs.join(format!("{}.json", proof.backup)), proofs.join(".new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
+    serde_json::to_writer_pretty(&mut file, proof)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    File::open(proofs)?.sync_all()
+}
+
+/// Where a proof is kept.
+#[must_use]
+pub fn proof_path(proofs: &Path, name: &BackupName) -> PathBuf {
+    proofs.join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+mod tests;
