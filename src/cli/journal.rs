@@ -17,8 +17,9 @@ pub fn terms(invocation: &str) -> [String; 3] {
 /// Adds the last lines of the unit that failed, where the core could not: it may not read the journal.
 pub fn complete(view: &mut DeploymentView) {
     let Some(cause) = view.failure.as_mut().map(|failure| &mut failure.cause) else { return };
-    let Some((_, invocation)) = cause.unit.as_ref().filter(|(_, invocation)| !invocation.is_empty()) else { return };
-    if !cause.tail.is_empty() {
+    let Some((unit, invocation)) = cause.unit.as_ref().filter(|(_, invocation)| !invocation.is_empty()) else { return };
+    // What a step says stands in its cause already.
+    if !cause.tail.is_empty() || unit.starts_with("tsh-agent-") {
         return;
     }
     let lines = Command::new("journalctl")

@@ -73,9 +73,10 @@ fn releases<F: Fn(ReleaseId) -> bool>(app: &App, live: &Live<F>) -> Vec<Finding>
             Finding::ok("release", format!("release {link} is live, whole and the last one that was verified"))
         }
         (Some(link), good) => {
-            let good = good.map_or_else(|| "none was yet".to_owned(), |good| format!("the last one was {good}"));
-            Finding::bad("release", format!("release {link} is live and was never verified; {good}"))
-                .mend(format!("tsh-agent deploy --app {app} --force"))
+            let last = good.map_or_else(|| "none was yet".to_owned(), |good| format!("the last one was {good}"));
+            let back = good.map(|good| format!(", or tsh-agent rollback --app {app} --to {good}")).unwrap_or_default();
+            Finding::bad("release", format!("release {link} is live and was never verified; {last}"))
+                .mend(format!("tsh-agent deploy --app {app} REVISION{back}"))
         }
     });
     if live.door_closed {

@@ -66,7 +66,7 @@ fn refusal(db: &str, facts: &Facts) -> Option<DatabaseError> {
             format!(
                 "role tsh-agent must be able to create databases and be a member of {owner} (the owner of {db}) and of {MIGRATOR}"
             ),
-            "run `tsh-agent init` again: it prints the SQL".to_owned(),
+            "`sudo tsh-agent init APP` makes them again".to_owned(),
         )
     } else if facts.prepared > 0 {
         (

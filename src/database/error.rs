@@ -78,7 +78,7 @@ impl DatabaseError {
                 format!("compare `psql -l` with database.name in the application's settings ({name})")
             }
             Self::NoRole(_) | Self::NotLetIn { .. } | Self::Denied { .. } => {
-                "run `tsh-agent init` again: it prints the SQL that makes the roles and their rights".into()
+                "`sudo tsh-agent init APP` makes the roles and their rights again".into()
             }
             Self::Busy { pid: Some(pid), .. } => {
                 format!("end it as a superuser: sudo -u postgres psql -c 'select pg_terminate_backend({pid})'")

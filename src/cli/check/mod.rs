@@ -13,6 +13,8 @@ mod units;
 use nix::unistd::{Uid, User};
 
 use super::{Failure, render, say, say_json, terminal};
+use crate::api::Refusal;
+use crate::api::client::Error;
 use crate::config::{self, Settings};
 use crate::init::Facts;
 use crate::model::finding::{Finding, Level};
@@ -51,10 +53,7 @@ fn which(named: Option<App>) -> Result<App, Failure> {
     match named {
         // The name of another application's file does not matter to this one.
         Some(app) if paths::settings(&app).exists() => Ok(app),
-        Some(app) => {
-            let refusal = crate::api::Refusal::unknown_app(&app, &apps.map_err(usage)?);
-            Err(crate::api::client::Error::Refused(refusal).into())
-        }
+        Some(app) => Err(Error::Refused(Refusal::unknown_app(&app, &apps.map_err(usage)?)).into()),
         None => super::which::only(apps.map_err(usage)?),
     }
 }

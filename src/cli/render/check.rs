@@ -55,3 +55,47 @@ fn finding(found: &Finding, look: &Look) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::fixtures::look;
+    use super::*;
+
+    #[test]
+    fn what_check_found() {
+        let app = "tsh-erp".parse().unwrap();
+        let good = vec![
+            Finding::ok("configuration", "/etc/tsh-agent/apps/tsh-erp.toml is valid"),
+            Finding::ok("unit", "tsh-erp.service runs as deploy from /srv/tsh-erp/current"),
+        ];
+        let mut bad = good.clone();
+        bad.push(
+            Finding::bad("unit", "tsh-erp-worker.service is masked, so nothing can start it")
+                .mend("sudo systemctl unmask tsh-erp-worker.service"),
+        );
+        bad.push(Finding::not_checked("deploy key", "/etc/tsh-agent/credentials/tsh-erp.key: needs root"));
+        bad.push(
+            Finding::warning("clock", "it is not synchronised: times in history and backups may be wrong")
+                .mend("sudo timedatectl set-ntp true"),
+        );
+        assert_snapshot!(check(&app, &good, &look()), @"
+          ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
+          ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
+        tsh-erp is good
+        ");
+        assert_snapshot!(check(&app, &bad, &look()), @"
+          ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
+          ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
+          ✗ unit          tsh-erp-worker.service is masked, so nothing can start it
+            → sudo systemctl unmask tsh-erp-worker.service
+          · deploy key    not checked: /etc/tsh-agent/credentials/tsh-erp.key: needs
+                          root
+          ! clock         it is not synchronised: times in history and backups may be
+                          wrong
+            → sudo timedatectl set-ntp true
+        tsh-erp is bad (1 bad, 1 warning, 1 not checked)
+        ");
+    }
+}

@@ -107,14 +107,12 @@ fn way_out(view: &DeploymentView) -> Vec<String> {
     let mut ways = vec![format!("`tsh-agent show {id}` and `tsh-agent logs {id}` say why")];
     // As the core decides it: the intent counts, because requests may have been let in.
     if view.steps.iter().any(|step| matches!(step.step, Step::Open | Step::Settle)) {
-        ways.push(format!("forward: mend the code, then `tsh-agent deploy --app {app} REVISION`"));
+        ways.push("forward: mend the code, then `tsh-agent deploy REVISION`".to_owned());
         if let Some(from) = view.from {
-            ways.push(format!(
-                "back: `tsh-agent rollback --app {app} --to {from}` takes the old code; the database stays as it is"
-            ));
+            ways.push(format!("back: `tsh-agent rollback --to {from}`, if that release knows the schema as it is now"));
         }
     } else if not_undone(view).is_empty() {
-        ways.push(format!("decide: mend the migration and `tsh-agent deploy --app {app} REVISION`,"));
+        ways.push("decide: mend the migration and `tsh-agent deploy REVISION`,".to_owned());
         ways.push(format!("or restore the backup, which lies in /var/backups/tsh-agent/{app}"));
     } else {
         ways.push("mend what stands in the way of undoing it".to_owned());

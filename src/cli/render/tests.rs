@@ -354,38 +354,14 @@ fn colours_say_nothing_that_the_words_do_not() {
 }
 
 #[test]
-fn what_check_found() {
-    use crate::model::finding::Finding;
-    let app = "tsh-erp".parse().unwrap();
-    let good = vec![
-        Finding::ok("configuration", "/etc/tsh-agent/apps/tsh-erp.toml is valid"),
-        Finding::ok("unit", "tsh-erp.service runs as deploy from /srv/tsh-erp/current"),
-    ];
-    let mut bad = good.clone();
-    bad.push(
-        Finding::bad("unit", "tsh-erp-worker.service is masked, so nothing can start it")
-            .mend("sudo systemctl unmask tsh-erp-worker.service"),
-    );
-    bad.push(Finding::not_checked("deploy key", "/etc/tsh-agent/credentials/tsh-erp.key: needs root"));
-    bad.push(
-        Finding::warning("clock", "it is not synchronised: times in history and backups may be wrong")
-            .mend("sudo timedatectl set-ntp true"),
-    );
-    assert_snapshot!(super::check::check(&app, &good, &look()), @"
-      ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
-      ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
-    tsh-erp is good
-    ");
-    assert_snapshot!(super::check::check(&app, &bad, &look()), @"
-      ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
-      ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
-      ✗ unit          tsh-erp-worker.service is masked, so nothing can start it
-        → sudo systemctl unmask tsh-erp-worker.service
-      · deploy key    not checked: /etc/tsh-agent/credentials/tsh-erp.key: needs
-                      root
-      ! clock         it is not synchronised: times in history and backups may be
-                      wrong
-        → sudo timedatectl set-ntp true
-    tsh-erp is bad (1 bad, 1 warning, 1 not checked)
+fn behind_the_commit_point_a_person_decides() {
+    let mut view = fixtures::fenced();
+    view.verdict = Some(Verdict::NeedsOperator);
+    let text = ending::bad(&view, Verdict::NeedsOperator, &look());
+    assert_snapshot!(&text[text.find("  next:").unwrap()..], @"
+      next:       `tsh-agent show 42` and `tsh-agent logs 42` say why
+                  forward: mend the code, then `tsh-agent deploy REVISION`
+                  back: `tsh-agent rollback --to 41`, if that release knows the
+                  schema as it is now
     ");
 }
