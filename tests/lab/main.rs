@@ -20,5 +20,6 @@ mod scenarios {
     mod input;
     mod operator;
     mod ssh;
+    mod stop;
     mod variants;
 }
