@@ -29,13 +29,15 @@ pub enum Event {
     DoorOpened,
     /// The database is the one from before the migration; the migrated one is quarantined.
     DatabaseSwappedBack,
+    /// A backup could not be taken, or is not good.
+    BackupFailed,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Accepted,
         Deployed,
         Failed,
@@ -47,6 +49,7 @@ impl Event {
         DoorClosed,
         DoorOpened,
         DatabaseSwappedBack,
+        BackupFailed,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -64,6 +67,7 @@ impl Event {
             DoorClosed => "5ae96ee515c94306bff079b6e4cf5dc7",
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
+            BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
         }
     }
 }

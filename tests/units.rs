@@ -184,7 +184,8 @@ fn analyze(tree: &Path, arguments: &[&str]) -> Option<Output> {
 
 fn instances() -> impl Iterator<Item = String> {
     let steps = kinds().into_iter().map(|kind| format!("tsh-agent-{kind}@erp.service"));
-    ["tsh-agent.service".to_owned(), "tsh-agent-recover.service".to_owned()].into_iter().chain(steps)
+    let ours = ["tsh-agent.service", "tsh-agent-recover.service", "tsh-backup@erp.service"];
+    ours.map(str::to_owned).into_iter().chain(steps)
 }
 
 /// `systemd-analyze security`: 0.0 is nothing exposed, 10.0 everything. Shown by `cargo test exposure -- --nocapture`.
@@ -213,7 +214,10 @@ fn exposure_stays_low() {
 #[test]
 fn systemd_understands_every_line() {
     let tree = tree();
-    let files: Vec<String> = instances().map(|unit| tree.path().join(unit).to_str().unwrap().to_owned()).collect();
+    let files: Vec<String> = instances()
+        .chain(["tsh-agent-backup@erp.timer".to_owned()])
+        .map(|unit| tree.path().join(unit).to_str().unwrap().to_owned())
+        .collect();
     let mut arguments = vec!["verify", "--man=no"];
     arguments.extend(files.iter().map(String::as_str));
     let Some(output) = analyze(tree.path(), &arguments) else { return };

@@ -10,8 +10,10 @@ use zbus::proxy::{CacheProperties, OwnerChangedStream};
 use zbus::{Connection, Variant, fdo};
 
 use super::{NAME, Refusal, plain};
+use crate::model::backup::{BackupRow, BackupView, Doomed};
+use crate::model::care::CareView;
 use crate::model::finding::Finding;
-use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
@@ -31,6 +33,13 @@ trait Agent {
     async fn check(&self, app: &str) -> zbus::Result<String>;
     async fn apps(&self) -> zbus::Result<Vec<String>>;
     async fn output(&self, id: u32, step: &str, offset: u64) -> zbus::Result<(Vec<u8>, u64)>;
+    async fn back_up(&self, app: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
+    async fn verify_backup(&self, app: &str, name: &str) -> zbus::Result<u32>;
+    async fn prune_backups(&self, app: &str) -> zbus::Result<u32>;
+    async fn doomed_backups(&self, app: &str) -> zbus::Result<String>;
+    async fn backups(&self, app: &str) -> zbus::Result<String>;
+    async fn backup(&self, app: &str, name: &str) -> zbus::Result<String>;
+    async fn backup_run(&self, id: u32) -> zbus::Result<String>;
     #[zbus(signal)]
     fn changed(&self, app: &str, id: u32, state: &str) -> zbus::Result<()>;
 }
@@ -227,6 +236,63 @@ impl Client {
     /// If there is none, or the agent cannot be asked.
     pub async fn output(&self, id: DeploymentId, step: Step, offset: u64) -> Result<(Vec<u8>, u64), Error> {
         Ok(self.agent.output(id.0, step.word(), offset).await?)
+    }
+
+    /// Asks for a backup that is then proven; `daily` also deletes what is no longer kept.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn back_up(&self, app: &App, daily: bool) -> Result<u32, Error> {
+        let options = if daily { HashMap::from([("daily", Variant::Bool(true))]) } else { HashMap::new() };
+        Ok(self.agent.back_up(app.as_str(), options).await?)
+    }
+
+    /// Asks to prove a backup, or the newest.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn verify_backup(&self, app: &App, name: Option<&BackupName>) -> Result<u32, Error> {
+        Ok(self.agent.verify_backup(app.as_str(), name.map_or("", BackupName::as_str)).await?)
+    }
+
+    /// Asks to delete the backups that are no longer kept.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn prune_backups(&self, app: &App) -> Result<u32, Error> {
+        Ok(self.agent.prune_backups(app.as_str()).await?)
+    }
+
+    /// The backups that are no longer kept.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn doomed_backups(&self, app: &App) -> Result<Vec<Doomed>, Error> {
+        view(&self.agent.doomed_backups(app.as_str()).await?)
+    }
+
+    /// The backups of an application, newest first.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn backups(&self, app: &App) -> Result<Vec<BackupRow>, Error> {
+        view(&self.agent.backups(app.as_str()).await?)
+    }
+
+    /// Everything about one backup.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn backup(&self, app: &App, name: &BackupName) -> Result<BackupView, Error> {
+        view(&self.agent.backup(app.as_str(), name.as_str()).await?)
+    }
+
+    /// How far something is that was asked about backups.
+    ///
+    /// # Errors
+    /// If there is none, or the agent cannot be asked.
+    pub async fn backup_run(&self, id: u32) -> Result<CareView, Error> {
+        view(&self.agent.backup_run(id).await?)
     }
 }
 

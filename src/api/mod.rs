@@ -11,8 +11,10 @@ mod server;
 
 use std::future::Future;
 
+use crate::model::backup::{BackupRow, BackupView, Doomed};
+use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
@@ -81,4 +83,25 @@ pub trait Core: Send + Sync + 'static {
         step: Step,
         offset: u64,
     ) -> impl Future<Output = Result<(Vec<u8>, u64), Refusal>> + Send;
+
+    /// Accepts something to do about backups; its number.
+    fn care(
+        &self,
+        by: Caller,
+        app: App,
+        kind: care::Kind,
+        backup: Option<BackupName>,
+    ) -> impl Future<Output = Result<u32, Refusal>> + Send;
+
+    /// How far that is.
+    fn care_of(&self, id: u32) -> impl Future<Output = Result<CareView, Refusal>> + Send;
+
+    /// The backups of an application, newest first.
+    fn backups(&self, app: App) -> impl Future<Output = Result<Vec<BackupRow>, Refusal>> + Send;
+
+    /// Everything about one backup.
+    fn backup(&self, app: App, name: BackupName) -> impl Future<Output = Result<BackupView, Refusal>> + Send;
+
+    /// The backups that are no longer kept.
+    fn doomed(&self, app: App) -> impl Future<Output = Result<Vec<Doomed>, Refusal>> + Send;
 }

@@ -8,6 +8,7 @@ use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
 use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
+use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
 
@@ -99,6 +100,44 @@ impl<C: Core> Agent<C> {
             .find(|known| known.word() == step)
             .ok_or_else(|| Refusal::new(Kind::Usage, format!("there is no step {step:?}")))?;
         self.core.output(DeploymentId(id), step, offset).await
+    }
+
+    async fn back_up(
+        &self,
+        app: &str,
+        options: HashMap<&str, Variant<'_>>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        let daily = flags(&options, &["daily"])?.contains(&"daily");
+        self.core.care(by, app.parse()?, if daily { Care::Daily } else { Care::Backup }, None).await
+    }
+
+    async fn verify_backup(&self, app: &str, name: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        let name = if name.is_empty() { None } else { Some(name.parse()?) };
+        self.core.care(by, app.parse()?, Care::Verify, name).await
+    }
+
+    async fn prune_backups(&self, app: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.care(by, app.parse()?, Care::Prune, None).await
+    }
+
+    async fn doomed_backups(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.doomed(app.parse()?).await?)
+    }
+
+    async fn backups(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.backups(app.parse()?).await?)
+    }
+
+    async fn backup(&self, app: &str, name: &str) -> Result<String, Refusal> {
+        json(&self.core.backup(app.parse()?, name.parse()?).await?)
+    }
+
+    async fn backup_run(&self, id: u32) -> Result<String, Refusal> {
+        json(&self.core.care_of(id).await?)
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -174,16 +174,18 @@ impl Said {
 }
 
 /// Ctrl-C, a terminal that hangs up, a polite kill: each of them ends the watching and nothing else.
-struct Detach([Signal; 3]);
+pub struct Detach([Signal; 3]);
 
 impl Detach {
-    fn new() -> io::Result<Self> {
+    /// Begins to listen for them.
+    pub fn new() -> io::Result<Self> {
         let [interrupt, hangup, terminate] =
             [SignalKind::interrupt(), SignalKind::hangup(), SignalKind::terminate()].map(signal);
         Ok(Self([interrupt?, hangup?, terminate?]))
     }
 
-    async fn asked(&mut self) {
+    /// Waits for one of them.
+    pub async fn asked(&mut self) {
         let [interrupt, hangup, terminate] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

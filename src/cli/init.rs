@@ -88,6 +88,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
+    backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
@@ -121,6 +122,11 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         if !key.exists() {
             warn(&format!("{} is missing: put the deploy key there (root, 0600)", key.display()));
         }
+    }
+    if let Some(schedule) = &settings.backup.schedule
+        && let Err(failure) = command(&["systemd-analyze", "calendar", "--", schedule], "")
+    {
+        return refused(format!("backup.schedule {schedule:?} is not one: {failure}"));
     }
     let mut unit_group = None;
     for unit in settings.all_units() {
@@ -246,6 +252,30 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
         command(&["systemctl", "restart", "tsh-agent.service"], "")?;
     }
     tell(made(!current), "tsh-agent.service runs with it");
+    Ok(())
+}
+
+/// The timer of the daily backup runs if the settings want one.
+fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
+    let Some(timer) = settings.database.as_ref().map(|_| units::backup_timer(&settings.app)) else { return Ok(()) };
+    let is = |what: &str| command(&["systemctl", "--quiet", what, &timer], "").is_ok();
+    let runs = is("is-enabled") && is("is-active");
+    match &settings.backup.schedule {
+        Some(schedule) => {
+            if !runs {
+                command(&["systemctl", "--quiet", "enable", "--now", &timer], "")?;
+            } else if changed {
+                command(&["systemctl", "restart", &timer], "")?;
+            }
+            tell(made(!runs || changed), &format!("{timer}: {schedule}"));
+        }
+        None => {
+            if runs {
+                command(&["systemctl", "--quiet", "disable", "--now", &timer], "")?;
+            }
+            tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
+        }
+    }
     Ok(())
 }
 

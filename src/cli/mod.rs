@@ -1,6 +1,7 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod backup;
 mod check;
 mod core;
 mod deploy;
@@ -57,6 +58,7 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
     #[command(hide = true)]
@@ -82,6 +84,7 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))

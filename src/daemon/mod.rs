@@ -1,6 +1,7 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
 mod announce;
+mod care;
 mod check;
 mod orders;
 mod recover;
@@ -41,6 +42,9 @@ struct Daemon {
     systemd: Systemd,
     boot: String,
     running: Mutex<HashMap<App, Running>>,
+    caring: Mutex<HashMap<App, care::Caring>>,
+    /// Held while it is decided whether a deployment or a backup may begin.
+    gate: tokio::sync::Mutex<()>,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -80,12 +84,21 @@ pub async fn run() -> Result<(), CoreError> {
     let bus = zbus::connection::Builder::system().build().await?;
     let systemd = Systemd::new(&bus).await?;
     let (news, heard) = mpsc::unbounded_channel();
-    let daemon = Arc::new(Daemon { store, systemd, boot, running: Mutex::default(), news });
+    let daemon = Arc::new(Daemon {
+        store,
+        systemd,
+        boot,
+        running: Mutex::default(),
+        caring: Mutex::default(),
+        gate: tokio::sync::Mutex::default(),
+        news,
+    });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
     tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
     daemon.resume_all().await?;
+    daemon.resume_cares().await?;
     notify::status("ready");
     notify::ready();
 
@@ -126,6 +139,10 @@ async fn lost(bus: &zbus::Connection) {
 impl Daemon {
     fn running(&self) -> MutexGuard<'_, HashMap<App, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn caring(&self) -> MutexGuard<'_, HashMap<App, care::Caring>> {
+        self.caring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes up every deployment that was open when the core went down.

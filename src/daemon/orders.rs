@@ -96,7 +96,7 @@ impl Daemon {
         }
     }
 
-    fn settings(&self, app: &App) -> Result<Settings, Refusal> {
+    pub(super) fn settings(&self, app: &App) -> Result<Settings, Refusal> {
         crate::config::load(app).map_err(|error| unusable(app, &error))
     }
 
@@ -143,6 +143,8 @@ impl Daemon {
         order: Order,
     ) -> Result<DeploymentId, Refusal> {
         let app = settings.app.clone();
+        let _gate = self.gate.lock().await;
+        self.make_way(&app)?;
         match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot).await {
             Ok(id) => {
                 // The announcer lives as long as the core.

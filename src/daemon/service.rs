@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Core, Kind, Refusal};
-use crate::host::step_output;
+use crate::host::{backups, step_output};
+use crate::model::backup::{BackupRow, BackupView, Doomed};
+use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, Wanted};
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
@@ -70,5 +72,29 @@ impl Core for Service {
         }
         let piece = step_output::piece(&row.app, kind, offset);
         piece.map_err(|error| Refusal::new(Kind::Internal, format!("the output cannot be read: {error}")))
+    }
+
+    async fn care(&self, by: Caller, app: App, kind: care::Kind, backup: Option<BackupName>) -> Result<u32, Refusal> {
+        self.0.order_care(by, app, kind, backup).await
+    }
+
+    async fn care_of(&self, id: u32) -> Result<CareView, Refusal> {
+        self.0.care_of(id).await
+    }
+
+    async fn backups(&self, app: App) -> Result<Vec<BackupRow>, Refusal> {
+        self.0.settings(&app)?;
+        let all = backups::all(&app).map_err(super::care::unreadable)?;
+        Ok(all.into_iter().map(|view| view.row).collect())
+    }
+
+    async fn backup(&self, app: App, name: BackupName) -> Result<BackupView, Refusal> {
+        self.0.settings(&app)?;
+        let found = backups::one(&app, &name).map_err(super::care::unreadable)?;
+        found.ok_or_else(|| super::care::no_backup(&app, &name))
+    }
+
+    async fn doomed(&self, app: App) -> Result<Vec<Doomed>, Refusal> {
+        self.0.doomed(&self.0.settings(&app)?).await
     }
 }

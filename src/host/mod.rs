@@ -1,5 +1,6 @@
 //! The machine: systemd, links, the door.
 
+pub mod backups;
 pub mod ballast;
 pub mod files;
 pub mod machine;

@@ -44,6 +44,8 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
     if settings.database.is_some() {
         // The prover's; its proofs are the core's to read.
         all.push(folder(paths::rehearsals(app), 0o750, "tsh-agent-rehearse", "tsh-agent"));
+        // With the group's bit, so that each proof is the core's to read.
+        all.push(folder(paths::proofs(app), 0o2750, "tsh-agent-rehearse", "tsh-agent"));
     }
     all.extend([
         folder(paths::fetched(app), 0o755, "tsh-agent-fetch", "tsh-agent-fetch"),

@@ -24,6 +24,7 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
     if let Some(database) = &settings.database {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
+        all.extend(settings.backup.schedule.as_ref().map(|schedule| timer(&settings.app, schedule)));
     }
     all.push(probe(settings, facts));
     all
@@ -57,6 +58,24 @@ fn fetch(settings: &Settings) -> Generated {
         let _ = writeln!(lines, "LoadCredential=deploy-key:{}", plain(&key.to_string_lossy()));
     }
     step(&settings.app, "fetch", &lines)
+}
+
+/// The timer of the daily backup.
+#[must_use]
+pub fn backup_timer(app: &App) -> String {
+    format!("tsh-agent-backup@{app}.timer")
+}
+
+/// Where its drop-in stands.
+#[must_use]
+pub fn timer_path(app: &App) -> String {
+    format!("{SYSTEM}/{}.d/60-app.conf", backup_timer(app))
+}
+
+fn timer(app: &App, schedule: &str) -> Generated {
+    // The first line forgets the time that the shipped unit has.
+    let text = format!("{}[Timer]\nOnCalendar=\nOnCalendar={schedule}\n", heading("#", app));
+    Generated::new(timer_path(app), text)
 }
 
 fn probe(settings: &Settings, facts: &Facts) -> Generated {

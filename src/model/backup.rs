@@ -172,6 +172,63 @@ pub struct Reached {
     pub took: u64,
 }
 
+/// A backup as the interface lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRow {
+    /// Its name.
+    pub name: BackupName,
+    /// The moment it shows, in milliseconds since 1970 (UTC), as far as that is known.
+    pub at: Option<i64>,
+    /// The deployment that made it, if one did.
+    pub deployment: Option<DeploymentId>,
+    /// The release that ran on the database.
+    pub running: Option<ReleaseId>,
+    /// Size on disk in bytes.
+    pub bytes: u64,
+    /// Size of the database in bytes.
+    pub database_bytes: u64,
+    /// Tables and rows in it.
+    pub tables: usize,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// What is proven about it; `None` if it is no backup at all.
+    pub level: Option<Level>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+impl BackupRow {
+    /// Whether it was restored and matched.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.problem.is_none() && self.level.is_some_and(Level::is_proven)
+    }
+}
+
+/// Everything about a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupView {
+    /// In short.
+    pub row: BackupRow,
+    /// Where it lies.
+    pub folder: String,
+    /// Its manifest, if that can be read.
+    pub manifest: Option<Manifest>,
+    /// What came of proving it, if that was tried.
+    pub proof: Option<Proof>,
+}
+
+/// A backup that retention would delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doomed {
+    /// Its name.
+    pub name: BackupName,
+    /// Why it may go.
+    pub why: String,
+    /// Size on disk in bytes.
+    pub bytes: u64,
+}
+
 impl Manifest {
     /// Rows of all tables.
     #[must_use]

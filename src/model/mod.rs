@@ -1,6 +1,7 @@
 //! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
 
 pub mod backup;
+pub mod care;
 pub mod finding;
 pub mod fold;
 pub mod journal;
@@ -9,6 +10,7 @@ pub mod machine;
 pub mod names;
 pub mod outcome;
 pub mod request;
+pub mod retention;
 pub mod rollback;
 pub mod step;
 pub mod view;

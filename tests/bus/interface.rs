@@ -65,6 +65,37 @@ async fn the_interface_is_a_promise() {
           <arg type="ay" direction="out"/>
           <arg type="t" direction="out"/>
         </method>
+        <method name="BackUp">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="options" type="a{sv}" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
+        <method name="VerifyBackup">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="name" type="s" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
+        <method name="PruneBackups">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
+        <method name="DoomedBackups">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Backups">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Backup">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="name" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="BackupRun">
+          <arg name="id" type="u" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <signal name="Changed">
           <arg name="app" type="s"/>
           <arg name="id" type="u"/>

@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
+use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
-use tsh_agent::model::names::{App, DeploymentId, Wanted};
+use tsh_agent::model::names::{App, BackupName, DeploymentId, Wanted};
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
 use zbus::Connection;
@@ -93,6 +95,8 @@ pub struct Script {
     pub apps: Vec<&'static str>,
     pub views: Mutex<VecDeque<DeploymentView>>,
     pub output: &'static str,
+    /// How often it was asked how far a backup is.
+    pub looks: Mutex<u32>,
     /// What it was asked to do.
     pub asked: Mutex<Vec<String>>,
 }
@@ -188,6 +192,43 @@ impl Core for Script {
         // Small pieces, so that lines are cut.
         let piece = &all[from..all.len().min(from + 7)];
         Ok((piece.to_vec(), offset + piece.len() as u64))
+    }
+
+    async fn care(&self, caller: Caller, app: App, kind: Care, backup: Option<BackupName>) -> Result<u32, Refusal> {
+        self.note(format!("{}: {kind:?} {app} {backup:?}", by(&caller)));
+        Ok(7)
+    }
+
+    async fn care_of(&self, id: u32) -> Result<CareView, Refusal> {
+        let mut looks = self.looks.lock().unwrap();
+        *looks += 1;
+        let part = |part: &str, state: &str, detail: &str| {
+            json!({"part": part, "state": state, "began": 1_795_266_161_000_i64, "took": 400, "detail": detail,
+                   "before": "", "cause": null})
+        };
+        let (state, last) = match (*looks, self.output) {
+            (..3, _) => ("running", part("prove", "running", "decodes")),
+            (_, "") => ("done", part("prove", "done", "2 tables")),
+            (_, why) => ("failed", part("prove", "failed", why)),
+        };
+        let view = json!({
+            "id": id, "app": "tsh-erp", "asked": 1_795_266_161_000_i64, "state": state,
+            "care": {"kind": "backup", "by": "alice", "boot": "b", "backup": "20261121T031500Z",
+                     "parts": [part("backup", "done", "214 MB"), last]},
+        });
+        Ok(serde_json::from_value(view).unwrap())
+    }
+
+    async fn backups(&self, _: App) -> Result<Vec<BackupRow>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn backup(&self, _: App, _: BackupName) -> Result<BackupView, Refusal> {
+        Err(Refusal::internal("the script has no backup"))
+    }
+
+    async fn doomed(&self, _: App) -> Result<Vec<Doomed>, Refusal> {
+        Ok(Vec::new())
     }
 }
 

@@ -233,3 +233,27 @@ async fn on_a_terminal_the_running_step_is_one_live_line() {
     assert!(said.contains("\r\u{1b}[K  \u{1b}[32m✓\u{1b}[0m build"), "{said:?}");
     assert!(said.ends_with("as release 42 in 12 s\u{1b}[0m\r\n"), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_backup_is_shown_part_by_part_and_its_end_is_the_exit_code() {
+    for (why, code) in [("", 0), ("it was restored, but table public.item is missing", 1)] {
+        let bus = Bus::start();
+        let mut core = Script::of([]);
+        std::sync::Arc::get_mut(&mut core).unwrap().output = why;
+        let _connection = bus.serve(&core).await;
+        let said = bus.run(&["backup", "now"]).await;
+        assert_eq!(said.code, code, "{said:?}");
+        let words: Vec<_> = said.out.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        let end: &[&str] = if code == 0 { &["backup", "prove", "20261121T031500Z"] } else { &["backup", "prove"] };
+        assert_eq!(words, end, "{}", said.out);
+        assert_eq!(code == 1, said.err.starts_with("error: 20261121T031500Z: it was restored, but"), "{said:?}");
+        assert_eq!(core.asked(), ["me: Backup tsh-erp None"]);
+    }
+    let bus = Bus::start();
+    let core = Script::of([]);
+    let _connection = bus.serve(&core).await;
+    let verify = ["backup", "verify", "20261121T031500Z", "--detach"];
+    assert_eq!(bus.run(&verify).await.code, 0);
+    assert_eq!(core.asked(), ["me: Verify tsh-erp Some(BackupName(\"20261121T031500Z\"))"]);
+    assert_eq!(bus.run(&["backup", "verify", "../x"]).await.code, 2);
+}

@@ -1,0 +1,220 @@
+//! What the core does about backups outside of deployments: take one, prove one, delete what is no longer kept.
+//!
+//! A care is one record that is written whole at each change; it is small, each of its parts can be done again, and
+//! nothing has to be undone.
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::{Boot, Cause, Invocation};
+use super::names::{App, BackupName};
+
+/// What is asked. The stored names are a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Take a backup and prove it.
+    Backup,
+    /// The same, and then delete what is no longer kept.
+    Daily,
+    /// Prove a backup.
+    Verify,
+    /// Delete what is no longer kept.
+    Prune,
+}
+
+/// A part of it: one run of a step unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Take a backup.
+    Backup,
+    /// Prove it.
+    Prove,
+    /// Delete backups.
+    Prune,
+}
+
+impl Kind {
+    /// Its parts, in order. Deletion is last, when there is a proven one to stand on.
+    #[must_use]
+    pub fn parts(self) -> &'static [Part] {
+        match self {
+            Self::Backup => &[Part::Backup, Part::Prove],
+            Self::Daily => &[Part::Backup, Part::Prove, Part::Prune],
+            Self::Verify => &[Part::Prove],
+            Self::Prune => &[Part::Prune],
+        }
+    }
+
+    /// As in "a … of erp is running".
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Backup | Self::Daily => "backup",
+            Self::Verify => "proof of a backup",
+            Self::Prune => "pruning of backups",
+        }
+    }
+}
+
+impl Part {
+    /// The word people read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Prove => "prove",
+            Self::Prune => "prune",
+        }
+    }
+
+    /// The kind of step unit that does it. Who owns the backups deletes them.
+    #[must_use]
+    pub fn unit_kind(self) -> &'static str {
+        match self {
+            Self::Backup | Self::Prune => "backup",
+            Self::Prove => "prove",
+        }
+    }
+
+    /// Whether no deployment may run beside it: it reads the live database, or uses the unit that a deployment uses.
+    /// A proof touches nothing of production, and is stopped when a deployment begins.
+    #[must_use]
+    pub fn is_exclusive(self) -> bool {
+        self != Self::Prove
+    }
+}
+
+/// Everything about one care.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Care {
+    /// What was asked.
+    pub kind: Kind,
+    /// Who asked, as a person reads it.
+    pub by: String,
+    /// The boot in which it was asked: it does not outlive a restart of the machine.
+    pub boot: Boot,
+    /// The backup it is about, once there is one.
+    pub backup: Option<BackupName>,
+    /// Its parts so far.
+    pub parts: Vec<Progress>,
+}
+
+/// How far a part is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which.
+    pub part: Part,
+    /// "running", "done", "failed" or "skipped".
+    pub state: String,
+    /// When it began, in milliseconds since 1970 (UTC).
+    pub began: i64,
+    /// How long it took, in milliseconds, once it has ended.
+    pub took: Option<i64>,
+    /// What came of it, or what it says just now, in a few words.
+    pub detail: String,
+    /// The unit's run before this one; only another one counts.
+    pub before: Invocation,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+}
+
+impl Care {
+    /// Newly asked.
+    #[must_use]
+    pub fn new(kind: Kind, by: String, boot: Boot, backup: Option<BackupName>) -> Self {
+        Self { kind, by, boot, backup, parts: Vec::new() }
+    }
+
+    /// The part that is next, or that is being done; `None`: it is over.
+    #[must_use]
+    pub fn next(&self) -> Option<Part> {
+        if self.failure().is_some() {
+            return None;
+        }
+        let over = |part: &&Part| !self.parts.iter().any(|done| done.part == **part && done.state != "running");
+        self.kind.parts().iter().find(over).copied()
+    }
+
+    /// The part that was begun and has not ended.
+    #[must_use]
+    pub fn open(&self) -> Option<&Progress> {
+        self.parts.last().filter(|part| part.state == "running")
+    }
+
+    /// What made it fail.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Progress> {
+        self.parts.iter().find(|part| part.state == "failed")
+    }
+
+    /// "running", "done" or "failed".
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (self.failure(), self.next()) {
+            (Some(_), _) => "failed",
+            (None, Some(_)) => "running",
+            (None, None) => "done",
+        }
+    }
+}
+
+/// A care as the interface shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CareView {
+    /// Its number.
+    pub id: u32,
+    /// The application.
+    pub app: App,
+    /// When it was asked for, in milliseconds since 1970 (UTC).
+    pub asked: i64,
+    /// "running", "done" or "failed".
+    pub state: String,
+    /// The rest.
+    pub care: Care,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(kind: Kind, parts: &[(Part, &str)]) -> Care {
+        let part = |(part, state): &(Part, &str)| Progress {
+            part: *part,
+            state: (*state).to_owned(),
+            began: 0,
+            took: None,
+            detail: String::new(),
+            before: String::new(),
+            cause: None,
+        };
+        Care { parts: parts.iter().map(part).collect(), ..Care::new(kind, "olga".into(), "b".into(), None) }
+    }
+
+    #[test]
+    fn one_part_after_another_and_none_after_a_failure() {
+        use Part::*;
+        type Case = (Kind, &'static [(Part, &'static str)], Option<Part>, &'static str);
+        let cases: [Case; 8] = [
+            (Kind::Daily, &[], Some(Backup), "running"),
+            (Kind::Daily, &[(Backup, "running")], Some(Backup), "running"),
+            (Kind::Daily, &[(Backup, "done")], Some(Prove), "running"),
+            (Kind::Daily, &[(Backup, "done"), (Prove, "failed")], None, "failed"),
+            (Kind::Daily, &[(Backup, "done"), (Prove, "done")], Some(Prune), "running"),
+            (Kind::Daily, &[(Backup, "done"), (Prove, "done"), (Prune, "skipped")], None, "done"),
+            (Kind::Backup, &[(Backup, "done"), (Prove, "done")], None, "done"),
+            (Kind::Verify, &[], Some(Prove), "running"),
+        ];
+        for (kind, parts, next, state) in cases {
+            let care = with(kind, parts);
+            assert_eq!((care.next(), care.state()), (next, state), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn the_stored_name_is_the_word() {
+        for part in [Part::Backup, Part::Prove, Part::Prune] {
+            assert_eq!(serde_json::to_value(part).unwrap(), part.word());
+        }
+    }
+}
