@@ -86,6 +86,10 @@ impl<W: World> Engine<'_, W> {
         self.note_abort().await?;
         match outcome {
             Ok(out) => self.append(Fact::Done { step, out }).await,
+            // Somebody killed the one who looked: look again, as after a crash.
+            Err(cause) if cause.killed && step.only_looks() && self.journal.attempts(step) < machine::ATTEMPTS => {
+                self.append(Fact::Void { step }).await
+            }
             Err(cause) => self.append(Fact::Failed { step, cause }).await,
         }
     }

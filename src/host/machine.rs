@@ -91,7 +91,9 @@ impl Machine {
         };
         let silent = || {
             let how = state.ended();
-            Report::Failed(step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how))
+            let mut cause = step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how);
+            cause.killed = matches!(state.result.as_str(), "signal" | "core-dump" | "oom-kill");
+            Report::Failed(cause)
         };
         StepNow::Ended(state.invocation.clone(), Box::new(report.unwrap_or_else(silent)))
     }

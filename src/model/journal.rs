@@ -274,13 +274,16 @@ pub struct Cause {
     pub tail: Vec<String>,
     /// The unit and the run in which it happened, for the journal.
     pub unit: Option<(String, Invocation)>,
+    /// It says nothing about what was looked at: somebody killed the one who looked.
+    #[serde(default)]
+    pub killed: bool,
 }
 
 impl Cause {
     /// A cause of one sentence.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None, tail: Vec::new(), unit: None }
+        Self { what: what.into(), hint: None, tail: Vec::new(), unit: None, killed: false }
     }
 
     /// The same with what to do about it.

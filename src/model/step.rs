@@ -169,6 +169,12 @@ impl Step {
         matches!(self, Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
     }
 
+    /// Whether it only looks, so that doing it again is harmless when somebody killed it.
+    #[must_use]
+    pub fn only_looks(self) -> bool {
+        matches!(self, Inspect | Probe | Bake | Reprobe)
+    }
+
     /// Whether its failure leaves the result as it is.
     #[must_use]
     pub fn is_optional(self) -> bool {

@@ -159,6 +159,7 @@ pub(crate) fn rolled_back() -> DeploymentView {
             .map(String::from)
             .into(),
             unit: Some(("tsh-erp.service".into(), "0a1b".into())),
+            killed: false,
         },
     });
     view.serving = "release 41 (91ab3e0d) serves, verified".into();

@@ -252,7 +252,8 @@ impl Sim {
             if self.script.half && step == Some(Step::Migrate) {
                 self.disk.live.schema = 9;
             }
-            Report::Failed(Cause::new("as the script says"))
+            // A killed one who only looked has found nothing out.
+            Report::Failed(Cause { killed: self.script.half, ..Cause::new("as the script says") })
         } else {
             self.effect(&run.request)
         };
