@@ -32,6 +32,8 @@ fn every_command_has_its_section_with_its_options() {
         let section = section.unwrap_or_else(|| panic!("{name} has no section"));
         let here: BTreeSet<String> = command
             .get_arguments()
+            // Some have commands of their own.
+            .chain(command.get_subcommands().flat_map(clap::Command::get_arguments))
             .filter_map(|argument| argument.get_long())
             .map(|long| format!("--{long}"))
             .collect();
