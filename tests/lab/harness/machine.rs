@@ -8,7 +8,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::wait::{seconds, until};
 
-/// Slots are shared by every test process on this computer, whichever checkout it belongs to.
+/// Slots are shared by every test process on this computer, whichever checkout it belongs to. `TSH_LAB_SLOTS` has
+/// another number, for a larger computer.
 const SLOTS: u32 = 2;
 const LOCKS: &str = "/run/lock/tsh-lab";
 /// `scripts/lab` exits with this if it is at fault itself.
@@ -50,8 +51,9 @@ impl Said {
 impl Machine {
     /// The first machine that is free. It is not reset.
     pub fn lend() -> Self {
+        let slots = std::env::var("TSH_LAB_SLOTS").map_or(SLOTS, |slots| slots.parse().unwrap());
         let (index, slot) =
-            until("no lab is free", seconds(3600), || (0..SLOTS).find_map(|index| Some((index, lock_now(index)?))));
+            until("no lab is free", seconds(3600), || (0..slots).find_map(|index| Some((index, lock_now(index)?))));
         Self { name: format!("lab-t{index}"), _slot: Some(slot) }
     }
 
