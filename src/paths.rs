@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::names::{App, ReleaseId};
+use crate::model::slot::Slot;
 
 /// Root's configuration.
 pub const CONFIG: &str = "/etc/tsh-agent";
@@ -55,6 +56,19 @@ pub fn links(app: &App) -> PathBuf {
 #[must_use]
 pub fn door(app: &App) -> PathBuf {
     links(app).join("closed")
+}
+
+/// The slot that accepts requests: the launchers in the slots watch this file. Gone after a boot, which starts the first
+/// slot only.
+#[must_use]
+pub fn serving(app: &App) -> PathBuf {
+    format!("{RUN}/{app}/serving").into()
+}
+
+/// The private way into a slot, its launcher's and its user's alone.
+#[must_use]
+pub fn way_in(app: &App, slot: Slot) -> PathBuf {
+    format!("/run/{app}-{}/private.sock", slot.word()).into()
 }
 
 /// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs.

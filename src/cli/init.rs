@@ -7,10 +7,12 @@ use std::path::Path;
 use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
+use crate::host::files;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, database, door, folders, generated, has_door, slots, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
+use crate::model::slot::Slot;
 
 /// The users that the installation makes.
 const USERS: [&str; 6] =
@@ -87,6 +89,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     }
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
+    enable_slots(&settings)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
     if has_door(&settings) {
@@ -129,7 +132,8 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         return refused(format!("backup.schedule {schedule:?} is not one: {failure}"));
     }
     let mut unit_group = None;
-    for unit in settings.all_units() {
+    // The slots' units are written here.
+    for unit in settings.all_units().filter(|unit| !settings.is_slot(unit)) {
         let group = look_at_unit(&settings.app, unit)?;
         unit_group = unit_group.or(group);
     }
@@ -226,6 +230,37 @@ fn roles(database: &Database) -> Result<(), InitError> {
     psql(&crate::database::roles_sql(&database.name, &database.owner))?;
     let change = made(psql(database::STATE)? != before);
     tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
+    Ok(())
+}
+
+/// What runs at boot behind the socket, and the slots' links where something is live already. Starting them is left to
+/// the first deployment, or to whoever moves the application here from a unit of its own.
+fn enable_slots(settings: &Settings) -> Result<(), InitError> {
+    let app = &settings.app;
+    let Some(first) = settings.slot(Slot::A) else { return Ok(()) };
+    let units = [slots::socket_unit(app), first.to_string()];
+    let is = |what: &str, unit: &str| command(&["systemctl", "--quiet", what, unit], "").is_ok();
+    let enabled = units.iter().all(|unit| is("is-enabled", unit));
+    if !enabled {
+        command(&["systemctl", "--quiet", "enable", &units[0], &units[1]], "")?;
+    }
+    tell(made(!enabled), &format!("{} and {} start at boot", units[0], units[1]));
+    let failed = |error: std::io::Error| Failure::new(crate::paths::links(app).display().to_string(), error);
+    let live = files::link(app).map_err(failed)?;
+    for link in settings.links() {
+        if live.is_some() && files::link_of(app, link).map_err(failed)?.is_none() {
+            files::point(app, link, live).map_err(failed)?;
+            tell(Change::Made, &format!("{}/{}", crate::paths::links(app).display(), link.word()));
+        }
+    }
+    if live.is_some() && !is("is-active", &units[0]) {
+        warn(&format!(
+            "{} does not listen yet: stop the unit that has {} now, then systemctl start {}",
+            units[0],
+            settings.service.serve.listen.map(|at| at.to_string()).unwrap_or_default(),
+            units[1]
+        ));
+    }
     Ok(())
 }
 

@@ -36,7 +36,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
 
     let source = source::read(&root.table("source")?)?;
     let build = build::read(&root.table("build")?)?;
-    let service = service::read(&root.table("service")?)?;
+    let service = service::read(app, &root.table("service")?)?;
     let database = root.optional("database", |value| database::read(value, quarantine_days))?;
     let backup = backup::read(&root.table("backup")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;

@@ -34,6 +34,7 @@ pub fn settings() -> Settings {
         service: Service {
             user: "deploy".into(),
             units: vec![unit("erp.service", Role::Web), unit("erp-worker.service", Role::Worker)],
+            serve: Serve { strategy: Strategy::Restart, app: None, listen: None, drain: Duration::from_secs(20) },
             state: vec![],
             stop_timeout: Duration::from_secs(30),
         },
@@ -67,4 +68,16 @@ pub fn settings() -> Settings {
         },
         keep_releases: 5,
     }
+}
+
+/// The same in two slots.
+#[must_use]
+pub fn slots() -> Settings {
+    let mut settings = settings();
+    let unit = |name: &str| Unit { name: name.parse().unwrap(), role: Role::Web };
+    settings.service.units.splice(..1, [unit("erp@a.service"), unit("erp@b.service")]);
+    settings.service.serve.strategy = Strategy::Slots;
+    settings.service.serve.app = Some("erp.main:app".into());
+    settings.service.serve.listen = Some("127.0.0.1:8000".parse().unwrap());
+    settings
 }

@@ -154,6 +154,7 @@ mod tests {
             revision: None,
             by: "root".to_owned(),
             force: false,
+            slots: false,
         });
         let intent = |step| Fact::Intent { step, before: Before::Nothing };
         let ended = |verdict| Fact::Ended { verdict, note: None };

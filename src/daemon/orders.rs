@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Daemon;
 use crate::api::{Caller, Kind, Refusal};
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, Strategy};
 use crate::host::{chain, files, machine::now};
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::machine;
@@ -24,7 +24,7 @@ impl Daemon {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&app, Goal::Revision(wanted), by, force).await?;
+        let order = self.order(&settings, Goal::Revision(wanted), by, force).await?;
         self.accept(settings, "deploy", &words, order).await
     }
 
@@ -53,7 +53,7 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&app, Goal::Release(release), by, true).await?;
+        let mut order = self.order(&settings, Goal::Release(release), by, true).await?;
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
         self.accept(settings, "rollback", &words, order).await
@@ -124,7 +124,8 @@ impl Daemon {
         Ok(link.filter(|live| files::has_release(app, *live)))
     }
 
-    async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
+    async fn order(&self, settings: &Settings, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
+        let app = &settings.app;
         let from = Self::live(app)?;
         let built = match from {
             Some(from) => self.store.built(from).await.map_err(broken)?,
@@ -132,7 +133,10 @@ impl Daemon {
         };
         // Only what was verified need not be deployed again.
         let force = force || from != self.store.good(app).await.map_err(broken)?;
-        Ok(Order { goal, from, from_revision: built.map(|built| built.revision), revision: None, by: by.name, force })
+        // With nothing live, nothing runs beside which the release could be started.
+        let slots = from.is_some() && settings.service.socket().is_some_and(|serve| serve.strategy == Strategy::Slots);
+        let from_revision = built.map(|built| built.revision);
+        Ok(Order { goal, from, from_revision, revision: None, by: by.name, force, slots })
     }
 
     async fn accept(

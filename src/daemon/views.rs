@@ -75,6 +75,7 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
 /// What a step did that has nothing else to tell.
 fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
     match step {
+        Step::HandOver => format!("release {release} takes the requests"),
         Step::Close => "nginx answers 503".to_owned(),
         Step::Fence => "nobody but the migration may connect".to_owned(),
         Step::Switch => format!("current is release {release}"),
@@ -106,6 +107,8 @@ pub fn detail(out: &Output) -> String {
         Output::Forgotten { backups } => {
             format!("deleted {}", backups.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "))
         }
+        Output::Settled { cut_off: 0 } => "the old release has finished all requests".to_owned(),
+        Output::Settled { cut_off } => format!("{cut_off} requests or connections of the old release were cut off"),
         Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
         Output::Fenced { ended } if ended.is_empty() => "nobody but the migration may connect".to_owned(),
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
@@ -190,12 +193,14 @@ fn runs(journal: &Journal) -> Vec<RunView> {
 fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
     let old = from.map_or_else(|| "no release".to_owned(), |id| format!("release {id}"));
     let mut lines = Vec::new();
+    let staged = machine::staged(journal);
     for step in Step::ALL.into_iter().filter(|step| step.is_back() && journal.output(*step).is_some()) {
         let words = match (step, journal.output(step)) {
             (Step::Halt, _) => "stopped the new release".to_owned(),
             (Step::Restore, Some(out)) => detail(out),
             (Step::SwitchBack, _) => format!("pointed the link back to {old}"),
             (Step::Unfence, _) => "gave the right to connect back".to_owned(),
+            (Step::Return, _) if staged => format!("{old} takes the requests again"),
             (Step::Return, _) => format!("started {old}"),
             (Step::Reopen, _) => "opened the door".to_owned(),
             (Step::ReturnWorkers, _) => format!("started the workers of {old}"),

@@ -1,9 +1,10 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, link, settle, step_unit, units};
+use super::acts::{database, link, settle, slots, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
+use crate::model::slot::Link;
 use crate::model::step::Step;
 
 /// What is seen of a step whose outcome is not on record.
@@ -30,10 +31,13 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         Step::Stop | Step::Start | Step::Workers | Step::Halt | Step::Return | Step::ReturnWorkers => {
             Ok(Before::Units(units::now(engine).await?))
         }
-        Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link().await?)),
+        Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link(Link::Current).await?)),
+        Step::Stage => slots::before(engine).await,
         Step::Fence => database::access(engine).await,
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
-        Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Unfence | Step::Reopen => Ok(Before::Nothing),
+        Step::HandOver | Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Unfence | Step::Reopen => {
+            Ok(Before::Nothing)
+        }
     }
 }
 
@@ -50,7 +54,9 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Bake
         | Step::Reprobe
         | Step::Prune => step_unit::run(engine, step, before).await,
-        Step::Stop | Step::Halt => units::stop(engine).await,
+        Step::Stage => slots::stage(engine).await,
+        Step::HandOver => slots::hand_over(engine).await,
+        Step::Stop | Step::Halt => units::stop(engine, step).await,
         Step::Start => units::start_web(engine).await,
         Step::Workers => units::start_workers(engine).await,
         Step::Return => units::return_web(engine).await,
@@ -85,7 +91,9 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Prune => step_unit::look(engine, step, before).await,
         Step::Start | Step::Return => units::look_started(engine, before).await,
         Step::Switch => link::look(engine).await,
-        Step::Stop
+        Step::Stage
+        | Step::HandOver
+        | Step::Stop
         | Step::Halt
         | Step::Workers
         | Step::ReturnWorkers

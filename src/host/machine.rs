@@ -7,19 +7,22 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use super::systemd::{State, Systemd};
-use super::{ballast, files, step_output};
+use super::{ballast, files, slots, step_output};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation};
 use crate::model::names::{App, DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
+use crate::model::slot::{Link, Slot, Told};
 use crate::store::Store;
 
 /// Nobody waits longer than this for a signal that may have been missed.
 const BELT: Duration = Duration::from_secs(5);
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
+/// A slot ends by its own drain deadline; this is for what comes after it.
+const SLOT_STOP: Duration = Duration::from_secs(15);
 
 /// The machine.
 pub struct Machine {
@@ -99,8 +102,8 @@ impl Machine {
     }
 
     /// The first watched unit that is no longer as it was.
-    async fn first_dead(&self, watched: &[UnitWas]) -> Act<Option<Cause>> {
-        for was in watched {
+    async fn first_dead(&self, watched: &[Vigil]) -> Act<Option<Cause>> {
+        for Vigil { was, usual } in watched {
             let state = self.systemd.state(was.name.as_str()).await?;
             if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
                 let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
@@ -109,6 +112,14 @@ impl Machine {
                 }
                 cause.unit = Some((was.name.to_string(), was.invocation.clone()));
                 return Ok(Some(cause));
+            }
+            let told = Told::read(&state.status_text);
+            if let Some((told, usual)) = told.zip(*usual)
+                && told.fails_too_often(&usual)
+            {
+                let what = format!("{} answers {} of {} requests with an error", was.name, told.errors, told.requests);
+                let usual = format!("the old release: {} of {}", usual.errors, usual.requests);
+                return Ok(Some(Cause::new(what).hint(usual)));
             }
         }
         Ok(None)
@@ -180,7 +191,7 @@ impl World for Machine {
         Ok(self.step_now(kind, before, &state))
     }
 
-    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[UnitWas]) -> Act<Report> {
+    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[Vigil]) -> Act<Report> {
         let unit = self.unit_of(kind);
         let mut changes = self.systemd.changes().await?;
         let mut idle = 0;
@@ -226,17 +237,39 @@ impl World for Machine {
     }
 
     async fn stop_unit(&mut self, name: &UnitName) -> Act<()> {
-        self.systemd.stop(name.as_str(), self.settings.service.stop_timeout).await?;
+        let within = self.settings.service.stop_timeout;
+        match self.settings.service.socket() {
+            Some(serve) if self.settings.is_slot(name) => {
+                self.systemd.end_run(name.as_str(), within.max(serve.drain) + SLOT_STOP).await?;
+            }
+            _ => self.systemd.stop(name.as_str(), within).await?,
+        }
         self.systemd.forget(name.as_str()).await;
         Ok(())
     }
 
-    async fn link(&mut self) -> Act<Option<ReleaseId>> {
-        Self::io("the link to the live release cannot be read", files::link(&self.settings.app))
+    async fn serving_slot(&mut self) -> Act<Slot> {
+        Ok(files::serving(&self.settings.app).unwrap_or(Slot::A))
     }
 
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
-        Self::io("the link to the live release cannot be moved", files::point(&self.settings.app, to))
+    async fn set_serving(&mut self, slot: Option<Slot>) -> Act<()> {
+        Self::io("the slot that serves cannot be chosen", files::set_serving(&self.settings.app, slot))
+    }
+
+    async fn accepting(&mut self, name: &UnitName) -> Act<()> {
+        slots::accepting(&self.systemd, name).await
+    }
+
+    async fn drained(&mut self, name: &UnitName, within: Duration) -> Act<u64> {
+        slots::drained(&self.systemd, name, within).await
+    }
+
+    async fn link(&mut self, link: Link) -> Act<Option<ReleaseId>> {
+        Self::io("the link to the live release cannot be read", files::link_of(&self.settings.app, link))
+    }
+
+    async fn point(&mut self, link: Link, to: Option<ReleaseId>) -> Act<()> {
+        Self::io("the link to the live release cannot be moved", files::point(&self.settings.app, link, to))
     }
 
     async fn has_release(&mut self, id: ReleaseId) -> Act<bool> {
@@ -265,7 +298,9 @@ impl World for Machine {
         let mut kept = live.map_err(|error| Cause::new(super::chain(&error)))?;
         kept.retain(|id| files::has_release(&self.settings.app, *id));
         kept.truncate(self.settings.keep_releases);
-        kept.extend(self.link().await?);
+        for link in self.settings.links() {
+            kept.extend(self.link(link).await?);
+        }
         Ok(kept)
     }
 

@@ -12,6 +12,7 @@ use zbus::{MessageStream, OwnedMatchRule, OwnedObjectPath, OwnedVariant};
 
 use crate::deploy::world::UnitNow;
 use crate::model::journal::Cause;
+use crate::model::slot::Told;
 
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
@@ -52,6 +53,8 @@ pub struct State {
     pub restarts: u32,
     /// `ExecMainStatus`.
     pub status: i32,
+    /// `StatusText`: what the program says of itself.
+    pub status_text: String,
     /// `StateChangeTimestamp` in microseconds since 1970.
     pub since: u64,
 }
@@ -102,6 +105,7 @@ impl From<State> for UnitNow {
             invocation: state.invocation,
             pid: state.pid,
             restarts: state.restarts,
+            told: Told::read(&state.status_text),
         }
     }
 }
@@ -149,6 +153,7 @@ impl Systemd {
             state.result = text(&all, "Result");
             state.pid = number(&all, "MainPID");
             state.restarts = number(&all, "NRestarts");
+            state.status_text = text(&all, "StatusText");
             state.status = number(&all, "ExecMainStatus");
         }
         Ok(state)
@@ -193,6 +198,18 @@ impl Systemd {
             return Ok(());
         }
         Err(Cause::new(format!("{unit} does not stop ({result}): {}", state.words())))
+    }
+
+    /// Ends the run of a unit behind a socket: a request may start the next one at once.
+    ///
+    /// # Errors
+    /// If systemd refuses, or it takes longer than `within`.
+    pub async fn end_run(&self, unit: &str, within: Duration) -> Result<(), Cause> {
+        let before = self.state(unit).await?.invocation;
+        match self.stop(unit, within).await {
+            Err(_) if self.state(unit).await?.invocation != before => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Forgets how a unit's last run ended.

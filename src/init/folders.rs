@@ -47,6 +47,11 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
         // With the group's bit, so that each proof is the core's to read.
         all.push(folder(paths::proofs(app), 0o2750, "tsh-agent-rehearse", "tsh-agent"));
     }
+    if settings.service.socket().is_some() {
+        // Which slot serves is told here, also before the core has started.
+        all.push(folder(PathBuf::from(paths::RUN), 0o755, "tsh-agent", "tsh-agent"));
+        all.push(folder(super::slots::run_folder(app), 0o755, "tsh-agent", "tsh-agent"));
+    }
     all.extend([
         folder(paths::fetched(app), 0o755, "tsh-agent-fetch", "tsh-agent-fetch"),
         folder(paths::built(app), 0o755, "tsh-agent-build", "tsh-agent-build"),

@@ -5,6 +5,7 @@ pub mod door;
 pub mod folders;
 pub mod machine;
 pub mod polkit;
+pub mod slots;
 pub mod units;
 
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ pub struct Facts {
 pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![folders::table(settings, facts)];
     all.extend(units::drop_ins(settings, facts));
+    all.extend(slots::units(settings, facts));
     all.push(polkit::rule(settings));
     if has_door(settings) {
         all.push(door::snippet(&settings.app));
@@ -130,6 +132,22 @@ url = "http://127.0.0.1:8000/health"
         let all = all(&settings, None);
         assert!(!all.contains("LoadCredential") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
         assert!(all.contains("\nGroup=deploy\n"));
+    }
+
+    #[test]
+    fn two_slots_get_their_units_and_the_right_to_start_them() {
+        let (head, rest) = SETTINGS.split_once("units = [").unwrap();
+        let (_, rest) = rest.split_once("]\n").unwrap();
+        let slots = "strategy = \"slots\"\napp = \"erp.main:app\"\nlisten = \"127.0.0.1:8000\"\n\
+                     units = [{ name = \"erp-worker.service\", role = \"worker\" }]\n";
+        let all = all(&format!("{head}{slots}{rest}"), None);
+        let ours: Vec<&str> = all
+            .split("=== ")
+            .filter(|file| {
+                ["erp.socket", "erp@.service", "recover", "49-tsh", "tmpfiles"].iter().any(|f| file.contains(f))
+            })
+            .collect();
+        insta::assert_snapshot!(ours.join("=== "));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Facts, Generated, heading, plain};
 use crate::config::Settings;
 use crate::model::names::App;
 
-const SYSTEM: &str = "/etc/systemd/system";
+pub(super) const SYSTEM: &str = "/etc/systemd/system";
 /// A step ends by its own time-out, with a report; PID 1 ends one that does not.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -48,6 +48,9 @@ fn recover(settings: &Settings) -> Generated {
         let _ = writeln!(text, "Before={service}");
     }
     let _ = write!(text, "\n[Service]\n{}", links(app));
+    if settings.service.socket().is_some() {
+        let _ = writeln!(text, "ReadWritePaths=-{}", super::slots::run_folder(app).display());
+    }
     Generated::new(format!("{SYSTEM}/tsh-agent-recover.service.d/60-{app}.conf"), text)
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::lane::Lane;
 use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
+use super::slot::Slot;
 use super::step::Step;
 
 /// The kernel's id of the current boot.
@@ -92,6 +93,9 @@ pub struct Order {
     pub by: String,
     /// Deploy even what is live already.
     pub force: bool,
+    /// One of two slots serves, so that the new release can be started in the other.
+    #[serde(default)]
+    pub slots: bool,
 }
 
 /// What to make live.
@@ -120,6 +124,8 @@ pub enum Before {
     Access(Option<String>),
     /// The name of the database that is made or moved.
     Database(String),
+    /// The slot that serves, or that stands for the old release.
+    Slot(Slot),
 }
 
 /// One unit of the application at one moment.
@@ -182,6 +188,11 @@ pub enum Output {
     },
     /// The units are up, with these runs.
     Up(Vec<UnitWas>),
+    /// The release is the good one, and the slot of the old one is stopped.
+    Settled {
+        /// Requests and connections of the old slot that had not ended by the drain deadline.
+        cut_off: u64,
+    },
     /// Sessions that were ended at the fence, as "role at address".
     Fenced {
         /// The sessions.

@@ -14,9 +14,10 @@
 //! An intent without an outcome is always looked at first: after a crash the world is asked, not the memory.
 
 use super::fold::Progress;
-use super::journal::{Boot, Fact, Goal, Journal, Output, Restored};
+use super::journal::{Before, Boot, Fact, Goal, Journal, Output, Restored};
 use super::names::ReleaseId;
 use super::outcome::Verdict;
+use super::slot::Slot;
 use super::step::Step;
 
 /// How often a step is tried, counting tries that a crash cut short.
@@ -62,7 +63,31 @@ pub fn next(journal: &Journal) -> Next {
 #[must_use]
 pub fn plan(journal: &Journal) -> Vec<Step> {
     let kept = matches!(journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
-    Step::plan(journal.inspected().map(|inspected| inspected.lane), kept)
+    Step::plan(journal.inspected().map(|inspected| inspected.lane), kept, with_slots(journal))
+}
+
+/// Whether the new release is started beside the one that serves.
+#[must_use]
+pub fn with_slots(journal: &Journal) -> bool {
+    journal.order().is_some_and(|order| order.slots)
+}
+
+/// Whether it was: then the old one runs as well, and nothing is stopped to go back.
+#[must_use]
+pub fn staged(journal: &Journal) -> bool {
+    journal.touched(Step::Stage)
+}
+
+/// The slot that served before and the one of the new release. What runs where is true for one boot only: the next
+/// one starts the first slot, from the link that is right.
+#[must_use]
+pub fn slots(journal: &Journal) -> (Slot, Slot) {
+    let staged = journal.0.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Intent { step: Step::Stage, before: Before::Slot(old) } => Some((*old, &entry.boot)),
+        _ => None,
+    });
+    let old = staged.filter(|(_, boot)| Some(*boot) == journal.last_boot()).map_or(Slot::A, |(old, _)| old);
+    (old, old.other())
 }
 
 /// Whether the point is passed after which nothing is undone by itself. The intent counts, not its outcome: a door
@@ -246,6 +271,16 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
             steps.push(step);
         }
     };
+    if staged(journal) {
+        // Requests first: the old slot still runs, and takes them back before the new one is stopped.
+        // One that dies again and again would take the processor from the one that is probed.
+        when(true, Step::Return);
+        when(true, Step::Halt);
+        when(true, Step::SwitchBack);
+        when(true, Step::Reprobe);
+        when(was(Step::Stop), Step::ReturnWorkers);
+        return steps;
+    }
     when(was(Step::Stop), Step::Halt);
     when(was(Step::Twin) || was(Step::Migrate), Step::Restore);
     when(was(Step::Switch), Step::SwitchBack);

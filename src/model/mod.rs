@@ -12,5 +12,6 @@ pub mod outcome;
 pub mod request;
 pub mod retention;
 pub mod rollback;
+pub mod slot;
 pub mod step;
 pub mod view;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Output};
 use super::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::slot::Slot;
 
 /// What a step needs to know beyond the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,9 @@ pub enum Work {
         schema: Vec<SchemaRevision>,
         /// How long it must stay healthy, in milliseconds; `None`: until it is healthy once.
         bake: Option<u64>,
+        /// Ask the release in this slot by its private way in; `None`: ask whoever answers.
+        #[serde(default)]
+        slot: Option<Slot>,
     },
     /// Delete all releases but these.
     Prune {

@@ -19,6 +19,10 @@ pub enum Step {
     Inspect,
     /// Back up the database.
     Backup,
+    /// Start the new release in the idle slot, where no request reaches it.
+    Stage,
+    /// Let the new slot accept requests, and the old one finish those it has.
+    HandOver,
     /// Close the door: nginx answers 503.
     Close,
     /// Stop the units of the application.
@@ -70,12 +74,14 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Fetch,
         Build,
         Seal,
         Inspect,
         Backup,
+        Stage,
+        HandOver,
         Close,
         Stop,
         Fence,
@@ -109,6 +115,8 @@ impl Step {
             Seal => "seal",
             Inspect => "inspect",
             Backup => "backup",
+            Stage => "stage",
+            HandOver => "hand-over",
             Close => "close",
             Stop => "stop",
             Fence => "fence",
@@ -146,8 +154,8 @@ impl Step {
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle | Halt | Restore
-            | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Stage | HandOver | Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle
+            | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -166,7 +174,7 @@ impl Step {
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
     #[must_use]
     pub fn is_volatile(self) -> bool {
-        matches!(self, Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
+        matches!(self, Stage | HandOver | Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
     }
 
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
@@ -182,12 +190,16 @@ impl Step {
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
-    /// known before a lane is chosen.
+    /// known before a lane is chosen. With `slots` one of two slots serves, and the new release can be started in the
+    /// other.
     #[must_use]
-    pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
+    pub fn plan(lane: Option<Lane>, release_exists: bool, slots: bool) -> Vec<Self> {
         let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
         let Some(lane) = lane else { return plan };
         match lane {
+            Lane::Code if slots => {
+                plan.extend([Stage, Probe, HandOver, Stop, Switch, Workers, Bake, Settle, Prune]);
+            }
             Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             Lane::Fenced => plan.extend([
@@ -212,8 +224,8 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        for lane in [Lane::Code, Lane::Fenced] {
-            let plan = Step::plan(Some(lane), false);
+        for (lane, slots) in [(Lane::Code, false), (Lane::Code, true), (Lane::Fenced, false)] {
+            let plan = Step::plan(Some(lane), false, slots);
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
         }

@@ -17,6 +17,7 @@ use crate::config::{Probe, ProbePlan};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::Sha;
 use crate::model::request::{Watched, Work};
+use crate::model::slot::Slot;
 use crate::paths;
 
 /// Where programs are, after the release's own.
@@ -24,12 +25,13 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Probes until the release is healthy, or for as long as it must stay so.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Probe { units, revision, schema, bake } = &job.request.work else { return Err(not_mine()) };
+    let Work::Probe { units, revision, schema, bake, slot } = &job.request.work else { return Err(not_mine()) };
     let settings = &job.settings;
     let release = job.at(&paths::release(&settings.app, job.request.release));
     let prober = Prober {
         plan: &settings.probe,
-        client: http::client()?,
+        client: http::client(None)?,
+        private: private(job, *slot)?,
         units,
         intended: http::Intended { revision: revision.as_ref(), schema },
         workdir: release.join(&settings.build.workdir),
@@ -51,7 +53,7 @@ pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Resu
     let (what, looked) = match probe {
         Probe::Http(asked) => {
             let intended = http::Intended { revision, schema: &[] };
-            let looked = match http::client() {
+            let looked = match http::client(None) {
                 Ok(client) => http::check(&client, asked, &intended).await.map_err(|fault| fault.what),
                 Err(cause) => Err(cause.what),
             };
@@ -84,9 +86,32 @@ impl Fault {
     }
 }
 
+/// The way into a slot that does not accept on the socket: what is meant for the socket's address goes there.
+struct Private {
+    client: reqwest::Client,
+    listen: std::net::SocketAddr,
+}
+
+impl Private {
+    fn is_for(&self, url: &str) -> bool {
+        let Ok(url) = reqwest::Url::parse(url) else { return false };
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        let here = host == Some("localhost") || host == Some(&self.listen.ip().to_string());
+        here && url.port_or_known_default() == Some(self.listen.port())
+    }
+}
+
+fn private(job: &Job, slot: Option<Slot>) -> Result<Option<Private>, Cause> {
+    let Some((slot, serve)) = slot.zip(job.settings.service.socket()) else { return Ok(None) };
+    let way_in = job.at(&paths::way_in(&job.settings.app, slot));
+    let client = http::client(Some(&way_in))?;
+    Ok(serve.listen.map(|listen| Private { client, listen }))
+}
+
 struct Prober<'a> {
     plan: &'a ProbePlan,
     client: reqwest::Client,
+    private: Option<Private>,
     units: &'a [Watched],
     intended: http::Intended<'a>,
     releases: PathBuf,
@@ -178,7 +203,11 @@ impl Prober<'_> {
 
     async fn probe(&self, probe: &Probe) -> Result<(), Fault> {
         match probe {
-            Probe::Http(probe) => http::check(&self.client, probe, &self.intended).await,
+            Probe::Http(probe) => {
+                let private = self.private.as_ref().filter(|private| private.is_for(&probe.url));
+                let client = private.map_or(&self.client, |private| &private.client);
+                http::check(client, probe, &self.intended).await
+            }
             Probe::Tcp { address, timeout } => tcp(address, *timeout).await,
             Probe::Command { argv, timeout } => self.command(argv, *timeout).await,
         }

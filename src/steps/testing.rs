@@ -89,6 +89,7 @@ fn settings(app: App, root: &Path) -> Settings {
         },
         service: Service {
             user: "nobody".to_owned(),
+            serve: crate::config::testing::settings().service.serve,
             units: Vec::new(),
             state: Vec::new(),
             stop_timeout: Duration::from_secs(10),

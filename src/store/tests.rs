@@ -10,6 +10,7 @@ fn order() -> Order {
         revision: None,
         by: "olga".into(),
         force: false,
+        slots: false,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod harness {
     pub mod agent;
+    pub mod load;
     pub mod machine;
     pub mod state;
     pub mod verify;
@@ -19,6 +20,7 @@ mod scenarios {
     mod crash;
     mod input;
     mod operator;
+    mod slots;
     mod ssh;
     mod stop;
     mod variants;

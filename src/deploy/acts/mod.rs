@@ -3,5 +3,6 @@
 pub mod database;
 pub mod link;
 pub mod settle;
+pub mod slots;
 pub mod step_unit;
 pub mod units;

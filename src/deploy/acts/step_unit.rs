@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use super::{database, units};
+use super::{database, slots, units};
 use crate::config::Role;
 use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
-use crate::deploy::world::{Act, StepNow, World};
+use crate::deploy::world::{Act, StepNow, Vigil, World};
 use crate::model::journal::{Before, Cause, Goal, Output, UnitWas};
+use crate::model::machine;
 use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Report, Request, Watched, Work};
+use crate::model::slot::Slot;
 use crate::model::step::Step;
 
 /// Below this, nothing is begun: a full disk harms more than a late release.
@@ -50,7 +52,7 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
 }
 
 async fn finish<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Before) -> Act<Output> {
-    let watched = watched(engine, step);
+    let watched = vigils(engine, step).await?;
     let report = engine.world.finish_step(kind(step), invocation(before), &watched).await?;
     conclude(engine, step, report).await
 }
@@ -98,11 +100,23 @@ async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Repo
 /// The units whose death ends the step at once.
 fn watched<W: World>(engine: &Engine<'_, W>, step: Step) -> Vec<UnitWas> {
     match step {
-        Step::Probe => units::started(engine, &[Step::Start]),
-        Step::Bake => units::started(engine, &[Step::Start, Step::Workers]),
+        Step::Probe => units::started(engine, &[Step::Stage, Step::Start]),
+        Step::Bake => units::started(engine, &[Step::Stage, Step::Start, Step::Workers]),
         Step::Reprobe => units::started(engine, &[Step::Return]),
         _ => Vec::new(),
     }
+}
+
+/// The same with what errors count against: while the release bakes in one slot, the other knows what is usual.
+async fn vigils<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Vec<Vigil>> {
+    let usual = if step == Step::Bake && machine::staged(&engine.journal) {
+        let old = slots::unit(engine, machine::slots(&engine.journal).0)?;
+        Some(engine.world.unit(&old).await?.told.unwrap_or_default())
+    } else {
+        None
+    };
+    let slot = |was: &UnitWas| engine.settings.is_slot(&was.name);
+    Ok(watched(engine, step).into_iter().map(|was| Vigil { usual: usual.filter(|_| slot(&was)), was }).collect())
 }
 
 /// The same runs as at the start, without restarts.
@@ -132,16 +146,22 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
             Work::Backup { running, revision }
         }
         Step::Migrate => Work::Migrate { target: database::target(engine) },
-        Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), database::target(engine), None).await?,
+        Step::Probe => {
+            let slot = machine::staged(&engine.journal).then(|| machine::slots(&engine.journal).1);
+            let units = watched(engine, step);
+            probe(engine, units, revision(engine).ok(), database::target(engine), None, slot).await?
+        }
         Step::Bake => {
             let bake = u64::try_from(engine.settings.probe.bake.as_millis()).unwrap_or(u64::MAX);
-            probe(engine, &[Step::Start, Step::Workers], revision(engine).ok(), database::target(engine), Some(bake))
-                .await?
+            let units = watched(engine, step);
+            probe(engine, units, revision(engine).ok(), database::target(engine), Some(bake), None).await?
         }
         Step::Reprobe => {
             let old = engine.journal.order().and_then(|order| order.from_revision.clone());
             let schema = engine.journal.inspected().map(|inspected| inspected.current.clone()).unwrap_or_default();
-            probe(engine, &[Step::Return], old, schema, None).await?
+            let slot = machine::staged(&engine.journal).then(|| machine::slots(&engine.journal).0);
+            let units = watched(engine, step);
+            probe(engine, units, old, schema, None, slot).await?
         }
         Step::Prune => {
             let mut keep = engine.world.kept().await?;
@@ -174,18 +194,19 @@ fn from<W: World>(engine: &Engine<'_, W>) -> Act<ReleaseId> {
 
 async fn probe<W: World>(
     engine: &mut Engine<'_, W>,
-    steps: &[Step],
+    units: Vec<UnitWas>,
     revision: Option<Sha>,
     schema: Vec<SchemaRevision>,
     bake: Option<u64>,
+    slot: Option<Slot>,
 ) -> Act<Work> {
     let mut watched = Vec::new();
-    for unit in units::started(engine, steps) {
+    for unit in units {
         let pid = engine.world.unit(&unit.name).await?.pid;
         let timer = engine.settings.units(Role::Timer).any(|name| *name == unit.name);
         watched.push(Watched { unit: unit.name, pid: if timer { 0 } else { pid } });
     }
-    Ok(Work::Probe { units: watched, revision, schema, bake })
+    Ok(Work::Probe { units: watched, revision, schema, bake, slot })
 }
 
 async fn enough_space<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {

@@ -15,6 +15,7 @@ use crate::model::lane::Lane;
 use crate::model::machine::{self, AtBoot};
 use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision};
 use crate::model::request::{Report, Request, Work};
+use crate::model::slot::{Link, Slot};
 use crate::model::step::Step;
 
 pub const OLD: ReleaseId = ReleaseId(1);
@@ -32,7 +33,7 @@ pub struct Db {
 #[derive(Clone)]
 pub struct Disk {
     pub journal: Vec<Entry>,
-    pub link: Option<ReleaseId>,
+    pub links: BTreeMap<Link, ReleaseId>,
     pub closed: bool,
     pub releases: BTreeSet<ReleaseId>,
     pub good: Option<ReleaseId>,
@@ -53,6 +54,8 @@ struct Run {
 
 #[derive(Clone, Default)]
 struct Memory {
+    /// Whom somebody chose to accept in this boot, if anybody did.
+    serving: Option<Option<Slot>>,
     units: BTreeMap<String, (Invocation, ReleaseId)>,
     steps: BTreeMap<String, Run>,
 }
@@ -69,6 +72,8 @@ pub enum Crash {
 pub struct Script {
     pub lane: Lane,
     pub first: bool,
+    /// Two slots behind a socket.
+    pub slots: bool,
     pub fails: Option<Step>,
     /// A failing or killed step leaves half of its work behind.
     pub half: bool,
@@ -97,7 +102,7 @@ impl Sim {
         let from = (!script.first).then_some(OLD);
         let disk = Disk {
             journal: Vec::new(),
-            link: from,
+            links: BTreeMap::new(),
             closed: false,
             releases: from.into_iter().collect(),
             good: from,
@@ -118,6 +123,7 @@ impl Sim {
             failed: 0,
             aborted: false,
         };
+        sim.point_all(from);
         sim.start_all();
         sim
     }
@@ -147,11 +153,12 @@ impl Sim {
                 let journal = Journal(self.disk.journal.clone());
                 let hold = match machine::at_boot(&journal, &self.boot(), NEW) {
                     Some(AtBoot::Link(to)) => {
-                        self.disk.link = to;
+                        self.point_all(to);
                         false
                     }
                     Some(AtBoot::Hold(to)) => {
-                        self.disk.link = to;
+                        self.point_all(to);
+                        self.memory.serving = Some(None);
                         true
                     }
                     None => false,
@@ -167,12 +174,41 @@ impl Sim {
     }
 
     fn start_all(&mut self) {
-        for name in ["erp.service", "erp-worker.service"] {
-            if let Some(release) = self.disk.link {
+        for name in [if self.script.slots { "erp@a.service" } else { "erp.service" }, "erp-worker.service"] {
+            if let Some(release) = self.disk.links.get(&link_of(name)).copied() {
                 let invocation = self.invocation();
                 self.memory.units.insert(name.to_owned(), (invocation, release));
             }
         }
+    }
+
+    fn point_all(&mut self, to: Option<ReleaseId>) {
+        let slots = self.script.slots.then_some([Link::Slot(Slot::A), Link::Slot(Slot::B)]);
+        for link in slots.into_iter().flatten().chain([Link::Current]) {
+            match to {
+                Some(to) => self.disk.links.insert(link, to),
+                None => self.disk.links.remove(&link),
+            };
+        }
+    }
+
+    pub fn live(&self) -> Option<ReleaseId> {
+        self.disk.links.get(&Link::Current).copied()
+    }
+
+    /// The web unit that accepts requests, if one may.
+    fn web(&self) -> Option<&'static str> {
+        match self.memory.serving {
+            _ if !self.script.slots => Some("erp.service"),
+            None | Some(Some(Slot::A)) => Some("erp@a.service"),
+            Some(Some(Slot::B)) => Some("erp@b.service"),
+            Some(None) => None,
+        }
+    }
+
+    /// The slots that are up.
+    pub fn up_slots(&self) -> usize {
+        self.memory.units.keys().filter(|name| name.starts_with("erp@")).count()
     }
 
     fn invocation(&mut self) -> Invocation {
@@ -187,7 +223,7 @@ impl Sim {
     }
 
     pub fn serving(&self) -> Option<ReleaseId> {
-        let (_, release) = self.memory.units.get("erp.service")?;
+        let (_, release) = self.memory.units.get(self.web()?)?;
         (!self.disk.closed && self.fits(*release)).then_some(*release)
     }
 
@@ -197,6 +233,9 @@ impl Sim {
 
     /// One operation: a client writes if somebody answers, and the machine may crash.
     async fn tick(&mut self) {
+        if self.script.slots {
+            self.watch_slots();
+        }
         if self.serving().is_some() {
             let row = u32::try_from(self.disk.acknowledged.len()).unwrap();
             self.disk.live.rows.insert(row);
@@ -206,6 +245,21 @@ impl Sim {
         if self.crash_at.is_some_and(|(at, _)| at == self.op) {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// What two slots are for: there is always one that serves, and never one that was not probed.
+    fn watch_slots(&mut self) {
+        let has = |what: fn(&Fact) -> bool| self.disk.journal.iter().any(|entry| what(&entry.fact));
+        if !has(|fact| fact.intends(Step::Stage)) {
+            return;
+        }
+        let probed = has(|fact| matches!(fact, Fact::Done { step: Step::Probe, .. }));
+        let violation = match self.serving() {
+            Some(NEW) if !probed => "a user met a release that nobody had probed",
+            None => "nobody served, although there are two slots",
+            Some(_) => return,
+        };
+        self.violations.push(violation.into());
     }
 
     fn step(&self) -> Option<Step> {
@@ -303,6 +357,15 @@ impl Sim {
             }
         };
         Report::Done(out)
+    }
+}
+
+/// The link that a unit runs from.
+fn link_of(unit: &str) -> Link {
+    match unit {
+        "erp@a.service" => Link::Slot(Slot::A),
+        "erp@b.service" => Link::Slot(Slot::B),
+        _ => Link::Current,
     }
 }
 

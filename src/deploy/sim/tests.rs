@@ -15,8 +15,8 @@ use crate::model::machine::{self, Next};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 
-fn settings() -> Settings {
-    crate::config::testing::settings()
+fn settings(slots: bool) -> Settings {
+    if slots { crate::config::testing::slots() } else { crate::config::testing::settings() }
 }
 
 type Decide = fn(&Journal) -> Next;
@@ -33,6 +33,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         revision: None,
         by: "olga".into(),
         force: false,
+        slots: sim.script.slots && !first,
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
     let work = async {
@@ -54,7 +55,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
 
 /// Runs a scenario through its crashes; tells how it ended and the operations of the last run.
 fn scenario(script: &Script, crashes: &[(usize, Crash)], decide: Decide) -> (Sim, Verdict, usize) {
-    go_on(Sim::new(script.clone()), &settings(), crashes, decide)
+    go_on(Sim::new(script.clone()), &settings(script.slots), crashes, decide)
 }
 
 /// The same from any point on.
@@ -92,13 +93,13 @@ fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
     check(sim.disk.live.rows == sim.disk.acknowledged, "acknowledged rows are missing");
     match verdict {
         Verdict::Deployed => {
-            check(sim.disk.link == Some(NEW), "deployed, but the link is old");
+            check(sim.live() == Some(NEW), "deployed, but the link is old");
             check(sim.serving() == Some(NEW), "deployed, but not serving the new release");
             check(sim.worker() == Some(NEW), "deployed, but the worker is not the new one");
             check(sim.disk.good == Some(NEW), "deployed, but not settled");
         }
         Verdict::Failed | Verdict::RolledBack | Verdict::Aborted => {
-            check(sim.disk.link == old, "undone, but the link is new");
+            check(sim.live() == old, "undone, but the link is new");
             check(sim.serving() == old, "undone, but not serving the old release");
             check(sim.worker() == old, "undone, but the worker is not the old one");
             check(sim.disk.good == old, "undone, but settled as new");
@@ -111,7 +112,12 @@ fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
         check(!sim.disk.closed, "the door stayed closed");
         check(!sim.disk.live.public_shut_out && !sim.disk.live.owner_shut_out, "the fence stayed up");
     }
-    check(sim.disk.link.is_none_or(|link| sim.disk.releases.contains(&link)), "the link points nowhere");
+    check(sim.disk.links.values().all(|link| sim.disk.releases.contains(link)), "a link points nowhere");
+    if verdict != Verdict::NeedsOperator {
+        let live = sim.live();
+        check(sim.disk.links.values().all(|link| Some(*link) == live), "an idle slot has another release");
+        check(sim.up_slots() == usize::from(sim.script.slots && live.is_some()), "a slot runs for nothing, or none");
+    }
     wounds
 }
 
@@ -123,17 +129,30 @@ fn may_need_operator(script: &Script, sim: &Sim) -> bool {
     (committed && script.lane == Lane::Fenced) || no_twin || (committed && script.fails == Some(Step::Settle))
 }
 
-const GOOD: Script =
-    Script { lane: Lane::Code, first: false, fails: None, half: false, times: 1, abort_at: None, lost_intent: None };
+const GOOD: Script = Script {
+    lane: Lane::Code,
+    first: false,
+    slots: false,
+    fails: None,
+    half: false,
+    times: 1,
+    abort_at: None,
+    lost_intent: None,
+};
 
 fn scripts() -> Vec<Script> {
     let mut scripts = Vec::new();
-    for lane in [Lane::Code, Lane::Fenced, Lane::Stop] {
+    let slots = [(Lane::Code, true), (Lane::Fenced, true)];
+    for (lane, slots) in [Lane::Code, Lane::Fenced, Lane::Stop].map(|lane| (lane, false)).into_iter().chain(slots) {
         for half in [false, true] {
             for first in [false, true] {
-                let base = Script { lane, half, first, ..GOOD };
+                // What is stopped and started behind a socket differs little from what is not.
+                if slots && lane == Lane::Fenced && (half || first) {
+                    continue;
+                }
+                let base = Script { lane, half, first, slots, ..GOOD };
                 scripts.push(base.clone());
-                for step in Step::plan(Some(lane), false) {
+                for step in Step::plan(Some(lane), false, slots && !first) {
                     scripts.push(Script { fails: Some(step), times: usize::MAX, ..base.clone() });
                 }
             }
@@ -149,11 +168,10 @@ fn stride() -> usize {
 
 /// Tries every crash point, and second ones, and returns the number of runs and what went wrong.
 fn enumerate(scripts: &[Script], stride: usize, decide: Decide, stop_at_first: bool) -> (usize, Vec<String>) {
-    let settings = settings();
     let mut runs = 0;
     let mut wrong = Vec::new();
     let mut judge = |script: &Script, from: Sim, before: &[(usize, Crash)], crash: Option<(usize, Crash)>| {
-        let (sim, verdict, ops) = go_on(from, &settings, crash.as_slice(), decide);
+        let (sim, verdict, ops) = go_on(from, &settings(script.slots), crash.as_slice(), decide);
         let mut found = wounds(&sim, verdict);
         if verdict == Verdict::NeedsOperator && !may_need_operator(script, &sim) {
             found.push("needs an operator for no reason".into());
@@ -167,7 +185,7 @@ fn enumerate(scripts: &[Script], stride: usize, decide: Decide, stop_at_first: b
     for script in scripts {
         let (total, _) = judge(script, Sim::new(script.clone()), &[], None);
         for (at, crash) in (1..=total).flat_map(|at| [(at, Crash::Core), (at, Crash::Machine)]) {
-            let Some(left) = crashed(script, &settings, at, crash, decide) else { continue };
+            let Some(left) = crashed(script, &settings(script.slots), at, crash, decide) else { continue };
             let (rest, _) = judge(script, left.clone(), &[(at, crash)], None);
             for again in (1 + at % stride..=rest).step_by(stride) {
                 for second in [Crash::Core, Crash::Machine] {
@@ -197,10 +215,10 @@ fn every_failure_and_every_crash_ends_whole() {
 
 #[test]
 fn an_abort_anywhere_ends_whole() {
-    for lane in [Lane::Code, Lane::Fenced] {
-        let (_, _, total) = scenario(&Script { lane, ..GOOD }, &[], machine::next);
+    for (lane, slots) in [(Lane::Code, false), (Lane::Code, true), (Lane::Fenced, false)] {
+        let (_, _, total) = scenario(&Script { lane, slots, ..GOOD }, &[], machine::next);
         for at in 0..total {
-            let script = Script { lane, abort_at: Some(at), ..GOOD };
+            let script = Script { lane, slots, abort_at: Some(at), ..GOOD };
             let (sim, verdict, _) = scenario(&script, &[], machine::next);
             assert_eq!(wounds(&sim, verdict), Vec::<String>::new(), "{script:?}");
             assert!(matches!(verdict, Verdict::Aborted | Verdict::Deployed), "{script:?} ended {verdict:?}");
@@ -237,10 +255,12 @@ fn a_failing_undo_is_tried_again_and_then_handed_over() {
 /// is to be noticed, so those are not listed.
 #[test]
 fn a_lost_intent_is_noticed() {
-    for step in [Step::Close, Step::Stop, Step::Fence, Step::Twin, Step::Migrate, Step::Switch, Step::Open] {
+    let fenced = [Step::Close, Step::Stop, Step::Fence, Step::Twin, Step::Migrate, Step::Switch, Step::Open];
+    let slots = [Step::Stage, Step::Stop].map(|step| (step, Lane::Code, true));
+    for (step, lane, slots) in fenced.map(|step| (step, Lane::Fenced, false)).into_iter().chain(slots) {
         let scripts: Vec<Script> = scripts()
             .into_iter()
-            .filter(|script| script.lane == Lane::Fenced && !script.first)
+            .filter(|script| script.lane == lane && script.slots == slots && !script.first)
             .map(|script| Script { lost_intent: Some(step), ..script })
             .collect();
         let (_, wrong) = enumerate(&scripts, 31, machine::next, true);
@@ -272,10 +292,14 @@ fn skip(journal: &Journal, gone: Step) -> Next {
 #[test]
 fn a_missing_undo_is_noticed() {
     let all = without![Halt, Restore, SwitchBack, Unfence, Return, Reopen, ReturnWorkers];
-    for (step, decide) in all {
-        let scripts: Vec<Script> =
-            scripts().into_iter().filter(|script| script.lane == Lane::Fenced && !script.first).collect();
+    let staged = without![Halt, SwitchBack, Return, ReturnWorkers];
+    let all = all.map(|(step, decide)| (step, decide, Lane::Fenced));
+    for (step, decide, lane) in all.into_iter().chain(staged.map(|(step, decide)| (step, decide, Lane::Code))) {
+        let scripts: Vec<Script> = scripts()
+            .into_iter()
+            .filter(|script| script.lane == lane && script.slots == (lane == Lane::Code) && !script.first)
+            .collect();
         let (_, wrong) = enumerate(&scripts, 31, decide, true);
-        assert!(!wrong.is_empty(), "doing without {step:?} goes unnoticed");
+        assert!(!wrong.is_empty(), "doing without {step:?} goes unnoticed ({lane:?})");
     }
 }

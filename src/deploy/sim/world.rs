@@ -1,12 +1,14 @@
 //! What the engine may ask of the simulated machine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{Run, Sim, rev};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use super::{Run, Sim, link_of, rev};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation};
 use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
+use crate::model::slot::{Link, Slot};
 
 impl World for Sim {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
@@ -66,7 +68,7 @@ impl World for Sim {
         })
     }
 
-    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[UnitWas]) -> Act<Report> {
+    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[Vigil]) -> Act<Report> {
         self.tick().await;
         self.finish_run(kind);
         self.tick().await;
@@ -82,13 +84,15 @@ impl World for Sim {
             pid: u32::from(unit.is_some()),
             restarts: 0,
             words: String::new(),
+            told: None,
         })
     }
 
     async fn start_unit(&mut self, name: &UnitName) -> Act<()> {
         self.act().await?;
         let invocation = self.invocation();
-        let Some(release) = self.disk.link else { return Err(Cause::new("nothing to start")) };
+        let release = self.disk.links.get(&link_of(name.as_str())).copied();
+        let Some(release) = release else { return Err(Cause::new("nothing to start")) };
         self.memory.units.entry(name.to_string()).or_insert((invocation, release));
         self.tick().await;
         Ok(())
@@ -101,19 +105,44 @@ impl World for Sim {
         Ok(())
     }
 
-    async fn link(&mut self) -> Act<Option<ReleaseId>> {
-        Ok(self.disk.link)
+    async fn serving_slot(&mut self) -> Act<Slot> {
+        Ok(self.memory.serving.flatten().unwrap_or(Slot::A))
     }
 
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
+    async fn set_serving(&mut self, slot: Option<Slot>) -> Act<()> {
         self.act().await?;
-        if self.memory.units.values().any(|_| true) {
+        self.memory.serving = Some(slot);
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn accepting(&mut self, name: &UnitName) -> Act<()> {
+        self.tick().await;
+        let up = self.memory.units.contains_key(name.as_str());
+        if up { Ok(()) } else { Err(Cause::new("it is down")) }
+    }
+
+    async fn drained(&mut self, _name: &UnitName, _within: Duration) -> Act<u64> {
+        self.tick().await;
+        Ok(0)
+    }
+
+    async fn link(&mut self, link: Link) -> Act<Option<ReleaseId>> {
+        Ok(self.disk.links.get(&link).copied())
+    }
+
+    async fn point(&mut self, link: Link, to: Option<ReleaseId>) -> Act<()> {
+        self.act().await?;
+        if self.memory.units.keys().any(|unit| link_of(unit) == link) {
             self.violations.push("the link moved under a running process".into());
         }
         if to.is_some_and(|to| !self.disk.releases.contains(&to)) {
             self.violations.push("the link points nowhere".into());
         }
-        self.disk.link = to;
+        match to {
+            Some(to) => self.disk.links.insert(link, to),
+            None => self.disk.links.remove(&link),
+        };
         self.tick().await;
         Ok(())
     }
@@ -145,7 +174,7 @@ impl World for Sim {
     }
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
-        Ok(self.disk.link.into_iter().chain(self.disk.good).collect())
+        Ok(self.disk.links.values().copied().chain(self.disk.good).collect())
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {

@@ -1,6 +1,7 @@
 //! An HTTP request to the application itself, and what must be in the answer.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
@@ -17,9 +18,14 @@ const LARGEST_BODY: usize = 1 << 20;
 /// Shorter ones could be any revision.
 const SHORTEST_REVISION: usize = 7;
 
-/// A client that talks to the address it is given and to nobody else, with a new connection each time.
-pub fn client() -> Result<Client, Cause> {
-    Client::builder()
+/// A client that talks to the address it is given and to nobody else, with a new connection each time; or to whoever
+/// listens at a path, whatever the address.
+pub fn client(way_in: Option<&Path>) -> Result<Client, Cause> {
+    let builder = match way_in {
+        Some(path) => Client::builder().unix_socket(path),
+        None => Client::builder(),
+    };
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
