@@ -11,6 +11,7 @@ use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::model::trigger::Trigger;
 use crate::store::StoreError;
 
 impl Daemon {
@@ -136,7 +137,7 @@ impl Daemon {
         // With nothing live, nothing runs beside which the release could be started.
         let slots = from.is_some() && settings.service.socket().is_some_and(|serve| serve.strategy == Strategy::Slots);
         let from_revision = built.map(|built| built.revision);
-        Ok(Order { goal, from, from_revision, revision: None, by: by.name, force, slots })
+        Ok(Order { goal, from, from_revision, revision: None, by: by.name, force, slots, trigger: Trigger::Person })
     }
 
     async fn accept(

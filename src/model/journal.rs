@@ -8,6 +8,7 @@ use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
 use super::slot::Slot;
 use super::step::Step;
+use super::trigger::Trigger;
 
 /// The kernel's id of the current boot.
 pub type Boot = String;
@@ -96,6 +97,9 @@ pub struct Order {
     /// One of two slots serves, so that the new release can be started in the other.
     #[serde(default)]
     pub slots: bool,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
 }
 
 /// What to make live.

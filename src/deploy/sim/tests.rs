@@ -14,6 +14,7 @@ use crate::model::lane::Lane;
 use crate::model::machine::{self, Next};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::model::trigger::Trigger;
 
 fn settings(slots: bool) -> Settings {
     if slots { crate::config::testing::slots() } else { crate::config::testing::settings() }
@@ -34,6 +35,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         by: "olga".into(),
         force: false,
         slots: sim.script.slots && !first,
+        trigger: Trigger::Person,
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
     let work = async {
