@@ -91,7 +91,7 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // Proving is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove"]).collect()
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove", "gauge"]).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -197,7 +197,7 @@ fn exposure_stays_low() {
         // In tenths. What has the network cannot be lower than about 1.
         let most = match unit.as_str() {
             "tsh-agent.service" => 5,
-            "tsh-agent-fetch@erp.service" | "tsh-agent-build@erp.service" | "tsh-agent-probe@erp.service" => 18,
+            "tsh-agent-fetch@erp.service" | "tsh-agent-build@erp.service" | "tsh-agent-probe@erp.service" | "tsh-agent-gauge@erp.service" => 18,
             _ => 8,
         };
         let threshold = format!("--threshold={most}");

@@ -263,6 +263,20 @@ pub struct ProbePlan {
     pub successes: u32,
     /// How long the release must stay healthy before it is the good one.
     pub bake: Duration,
+    /// What users ask, as a rule through nginx, where it is not the first HTTP probe.
+    pub users: Option<String>,
+}
+
+impl ProbePlan {
+    /// What is asked to measure what users feel; nothing for an application without HTTP.
+    #[must_use]
+    pub fn users(&self) -> Option<&str> {
+        let first = self.probes.iter().find_map(|probe| match probe {
+            Probe::Http(http) => Some(http.url.as_str()),
+            _ => None,
+        });
+        self.users.as_deref().or(first)
+    }
 }
 
 /// One probe.

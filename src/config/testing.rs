@@ -65,6 +65,7 @@ pub fn settings() -> Settings {
             interval: Duration::from_millis(250),
             successes: 3,
             bake: Duration::from_secs(10),
+            users: None,
         },
         keep_releases: 5,
     }

@@ -41,6 +41,7 @@ fn word(fact: &Fact) -> String {
         Fact::Resumed => "resumed".to_owned(),
         Fact::AbortAsked { .. } => "aborting".to_owned(),
         Fact::Retried { .. } => "retried".to_owned(),
+        Fact::Felt(_) => "measured".to_owned(),
         Fact::Ended { verdict, .. } => verdict.word().to_owned(),
     }
 }
@@ -112,6 +113,10 @@ fn log(about: &About, fact: &Fact) {
         Fact::Resumed => tell!(warn, about, none, "deployment {id} of {app} goes on"),
         Fact::AbortAsked { by } => tell!(warn, about, none, "{by} asked to abort deployment {id}"),
         Fact::Retried { by } => tell!(warn, about, none, "{by} asked to try the rollback again"),
+        Fact::Felt(felt) => {
+            let (down, slowest) = (felt.down_ms, felt.slowest_ms);
+            tell!(info, about, none, "users felt {down} ms of downtime; their slowest answer took {slowest} ms");
+        }
         Fact::Ended { verdict, note } => {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             let text = format!("deployment {id} of {app} {}{note}", verdict.word());

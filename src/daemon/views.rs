@@ -29,6 +29,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         steps: steps(journal, row.release),
         failure: failure(journal),
         serving: serving(journal, from, row.release),
+        felt: journal.felt(),
         undone: undone(journal, from),
         database: database(journal),
         runs: runs(journal),
@@ -60,7 +61,12 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
             Fact::Done { step, out } => (step, "done", detail(out)),
             Fact::Failed { step, cause } => (step, "failed", cause.what.clone()),
             Fact::Void { step } => (step, "void", String::new()),
-            Fact::Accepted(_) | Fact::Resumed | Fact::AbortAsked { .. } | Fact::Retried { .. } | Fact::Ended { .. } => {
+            Fact::Accepted(_)
+            | Fact::Resumed
+            | Fact::AbortAsked { .. }
+            | Fact::Retried { .. }
+            | Fact::Felt(_)
+            | Fact::Ended { .. } => {
                 continue;
             }
         };
@@ -93,7 +99,7 @@ fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
 
 pub fn detail(out: &Output) -> String {
     match out {
-        Output::Nothing => String::new(),
+        Output::Nothing | Output::Felt(_) => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),

@@ -34,6 +34,7 @@ impl<W: World> Engine<'_, W> {
                 Next::Look(step) => self.look(step).await?,
                 Next::Finished(verdict, note) => {
                     if self.journal.verdict().is_none() {
+                        self.note_felt().await?;
                         self.append(Fact::Ended { verdict, note }).await?;
                     }
                     return Ok(verdict);
@@ -53,7 +54,19 @@ impl<W: World> Engine<'_, W> {
         machine::release(&self.journal, ReleaseId(self.id.0))
     }
 
+    /// What users felt is on record only where they can have felt something.
+    async fn note_felt(&mut self) -> Result<(), Halted> {
+        let felt = self.world.end_gauge().await;
+        match felt.filter(|_| machine::touched(&self.journal)) {
+            Some(felt) => self.append(Fact::Felt(felt)).await,
+            None => Ok(()),
+        }
+    }
+
     async fn take(&mut self, step: Step) -> Result<(), Halted> {
+        if step == Step::Inspect {
+            self.world.begin_gauge(self.id).await;
+        }
         if step.is_back() && matches!(self.journal.progress(step), Progress::Failed(_)) {
             let attempt = self.journal.attempts(step);
             self.world.pause(attempt).await;

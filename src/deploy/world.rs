@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
-use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
+use crate::model::journal::{Boot, Cause, Fact, Felt, Invocation, UnitWas};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot, Told};
 
@@ -78,6 +78,11 @@ pub trait World {
     /// Waits until the step unit has ended, or one of these units of the application is no longer as it was; in that
     /// case, or when an abort is asked, the step unit is stopped.
     async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[Vigil]) -> Act<Report>;
+
+    /// Begins to measure what users feel. Without it a deployment goes on as well, and tells less.
+    async fn begin_gauge(&mut self, id: DeploymentId);
+    /// Ends it; what came of it, if it ran.
+    async fn end_gauge(&mut self) -> Option<Felt>;
 
     /// A unit of the application.
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow>;

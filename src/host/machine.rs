@@ -6,15 +6,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use super::systemd::{State, Systemd};
-use super::{ballast, files, slots, step_output};
+use super::systemd::Systemd;
+use super::{ballast, files, gauge, slots};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation};
 use crate::model::names::{App, DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
-use crate::model::slot::{Link, Slot, Told};
+use crate::model::slot::{Link, Slot};
 use crate::store::Store;
 
 /// Nobody waits longer than this for a signal that may have been missed.
@@ -53,7 +53,7 @@ pub fn now() -> i64 {
 }
 
 impl Machine {
-    fn unit_of(&self, kind: &str) -> String {
+    pub(super) fn unit_of(&self, kind: &str) -> String {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
 
@@ -71,58 +71,6 @@ impl Machine {
             Kind::Twin => Aside::twin(name, self.id),
             Kind::Quarantine => Aside::quarantine(name, self.id),
         })
-    }
-
-    fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
-        if state.invocation.is_empty() || state.invocation == *before {
-            return StepNow::Idle;
-        }
-        let running = matches!(state.active.as_str(), "activating" | "deactivating" | "reloading");
-        let exited = state.active == "active" && state.sub == "exited";
-        if running || (state.active == "active" && !exited) {
-            return StepNow::Running(state.invocation.clone());
-        }
-        let report = step_output::report(&self.settings.app, kind, &state.invocation);
-        let unit = self.unit_of(kind);
-        let report = match report {
-            Some(Report::Done(_)) if !exited => None,
-            Some(Report::Failed(mut cause)) => {
-                cause.unit = Some((unit.clone(), state.invocation.clone()));
-                Some(Report::Failed(cause))
-            }
-            other => other,
-        };
-        let silent = || {
-            let how = state.ended();
-            let mut cause = step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how);
-            cause.killed = matches!(state.result.as_str(), "signal" | "core-dump" | "oom-kill");
-            Report::Failed(cause)
-        };
-        StepNow::Ended(state.invocation.clone(), Box::new(report.unwrap_or_else(silent)))
-    }
-
-    /// The first watched unit that is no longer as it was.
-    async fn first_dead(&self, watched: &[Vigil]) -> Act<Option<Cause>> {
-        for Vigil { was, usual } in watched {
-            let state = self.systemd.state(was.name.as_str()).await?;
-            if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
-                let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
-                if state.restarts > was.restarts {
-                    cause.what = format!("{} died, and systemd restarted it: {}", was.name, state.words());
-                }
-                cause.unit = Some((was.name.to_string(), was.invocation.clone()));
-                return Ok(Some(cause));
-            }
-            let told = Told::read(&state.status_text);
-            if let Some((told, usual)) = told.zip(*usual)
-                && told.fails_too_often(&usual)
-            {
-                let what = format!("{} answers {} of {} requests with an error", was.name, told.errors, told.requests);
-                let usual = format!("the old release: {} of {}", usual.errors, usual.requests);
-                return Ok(Some(Cause::new(what).hint(usual)));
-            }
-        }
-        Ok(None)
     }
 }
 
@@ -219,6 +167,14 @@ impl World for Machine {
                 }
             }
         }
+    }
+
+    async fn begin_gauge(&mut self, id: DeploymentId) {
+        gauge::begin(self, id).await;
+    }
+
+    async fn end_gauge(&mut self) -> Option<Felt> {
+        gauge::end(self).await
     }
 
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {

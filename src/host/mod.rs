@@ -3,11 +3,13 @@
 pub mod backups;
 pub mod ballast;
 pub mod files;
+mod gauge;
 pub mod machine;
 pub mod notify;
 pub mod slots;
 pub mod step_output;
 pub mod systemd;
+mod vigil;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

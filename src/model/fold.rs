@@ -1,6 +1,6 @@
 //! What a journal says: derived from its entries each time, never stored.
 
-use super::journal::{Before, Boot, Cause, Fact, Fetched, Inspected, Journal, Order, Output};
+use super::journal::{Before, Boot, Cause, Fact, Felt, Fetched, Inspected, Journal, Order, Output};
 use super::outcome::Verdict;
 use super::step::Step;
 
@@ -107,6 +107,15 @@ impl Journal {
             Some(Output::Inspected(inspected)) => Some(inspected),
             _ => None,
         }
+    }
+
+    /// What users felt, if somebody measured it.
+    #[must_use]
+    pub fn felt(&self) -> Option<Felt> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Felt(felt) => Some(*felt),
+            _ => None,
+        })
     }
 
     /// Who asked to abort, if anybody did.

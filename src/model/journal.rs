@@ -70,6 +70,8 @@ pub enum Fact {
         /// Who, as a person reads it.
         by: String,
     },
+    /// What users felt from the inspection on.
+    Felt(Felt),
     /// It is settled.
     Ended {
         /// How.
@@ -77,6 +79,19 @@ pub enum Fact {
         /// One sentence where there is more to say.
         note: Option<String>,
     },
+}
+
+/// What somebody felt who asked ten times a second, as users do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Felt {
+    /// Requests.
+    pub requests: u64,
+    /// Those without an answer, or with one of 500 and more: a closed door is 503.
+    pub failed: u64,
+    /// Milliseconds from the first failed request of each row of them to the next good one.
+    pub down_ms: u64,
+    /// The slowest good answer, in milliseconds.
+    pub slowest_ms: u64,
 }
 
 /// What was ordered.
@@ -197,6 +212,8 @@ pub enum Output {
         /// Requests and connections of the old slot that had not ended by the drain deadline.
         cut_off: u64,
     },
+    /// What users felt.
+    Felt(Felt),
     /// Sessions that were ended at the fence, as "role at address".
     Fenced {
         /// The sessions.
@@ -327,7 +344,7 @@ impl Fact {
             Self::Intent { step, .. } | Self::Done { step, .. } | Self::Failed { step, .. } | Self::Void { step } => {
                 Some(*step)
             }
-            Self::Accepted(_) | Self::Resumed | Self::Retried { .. } | Self::AbortAsked { .. } | Self::Ended { .. } => {
+            Self::Accepted(_) | Self::Resumed | Self::Retried { .. } | Self::AbortAsked { .. } | Self::Felt(_) | Self::Ended { .. } => {
                 None
             }
         }

@@ -175,6 +175,7 @@ fn trouble(journal: &Journal) -> Option<Trouble> {
             | Fact::Void { .. }
             | Fact::Resumed
             | Fact::Retried { .. }
+            | Fact::Felt(_)
             | Fact::Ended { .. } => {}
         }
     }

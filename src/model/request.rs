@@ -84,6 +84,8 @@ pub enum Work {
         #[serde(default)]
         slot: Option<Slot>,
     },
+    /// Ask as users do until the request is gone, and tell what they felt.
+    Gauge,
     /// Delete all releases but these.
     Prune {
         /// Releases to keep.
@@ -119,6 +121,7 @@ impl Work {
             Self::Prove { .. } => "prove",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
+            Self::Gauge => "gauge",
             Self::Prune { .. } => "prune",
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Cause, Invocation, Pending};
+use super::journal::{Cause, Felt, Invocation, Pending};
 use super::lane::Lane;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
@@ -53,6 +53,9 @@ pub struct DeploymentView {
     pub failure: Option<FailureView>,
     /// What is live now, in one sentence.
     pub serving: String,
+    /// What users felt meanwhile, if it was measured.
+    #[serde(default)]
+    pub felt: Option<Felt>,
     /// What was undone, in words.
     pub undone: Vec<String>,
     /// The state of the database, in one sentence, where the deployment had to do with it.

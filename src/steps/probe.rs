@@ -47,6 +47,11 @@ pub async fn run(job: &Job) -> Outcome {
     Ok(Output::Probed { how })
 }
 
+/// A client for one address, with a new connection for each request.
+pub fn lonely_client() -> Result<reqwest::Client, Cause> {
+    http::client(None)
+}
+
 /// One look at one probe, without a deployment: what was asked, and what is wrong with the answer. `None` for a command,
 /// which only the application's user may run.
 pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Result<(), String>)> {

@@ -94,6 +94,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "backup" => super::backup::run(job).await,
         "prove" => super::prove::run(job).await,
         "migrate" => super::migrate::run(job).await,
+        "gauge" => super::gauge::run(job).await,
         "prune" => super::prune::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }

@@ -101,6 +101,7 @@ impl Store {
             | Fact::Failed { .. }
             | Fact::Void { .. }
             | Fact::Resumed
+            | Fact::Felt(_)
             | Fact::AbortAsked { .. } => {}
         }
         transaction.commit().await?;

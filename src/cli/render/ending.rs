@@ -2,6 +2,7 @@
 //! order in which it is needed.
 
 use super::{FIELD, Look, Tone, error, field, fields, text};
+use crate::model::journal::Felt;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::view::DeploymentView;
@@ -28,7 +29,17 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
         format!("deployed {app} {revision} as release {} in {took}", view.release)
     };
     let note = view.note.as_deref().map(|note| field("note", note, look)).unwrap_or_default();
-    format!("{}\n{note}", look.paint(Tone::Good, &line))
+    let felt = view.felt.map(|felt| format!("; {}", users(&felt))).unwrap_or_default();
+    format!("{}{felt}\n{note}", look.paint(Tone::Good, &line))
+}
+
+/// What users felt, in few words.
+fn users(felt: &Felt) -> String {
+    let Felt { requests, failed, down_ms, slowest_ms } = felt;
+    match failed {
+        0 => format!("downtime 0 ms, slowest {slowest_ms} ms"),
+        _ => format!("downtime {down_ms} ms ({failed} of {requests} requests failed), slowest {slowest_ms} ms"),
+    }
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
@@ -70,6 +81,7 @@ pub fn reasons(view: &DeploymentView, look: &Look) -> String {
         }
     }
     out += &field("now", &view.serving, look);
+    out += &field("users", &view.felt.map(|felt| users(&felt)).unwrap_or_default(), look);
     out += &fields("undone", &view.undone, look);
     out += &fields("not undone", &not_undone(view), look);
     out += &field("database", view.database.as_deref().unwrap_or_default(), look);

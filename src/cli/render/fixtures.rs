@@ -55,6 +55,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         steps,
         failure: None,
         serving: "release 42 (3f2c1a9d) serves, verified".into(),
+        felt: None,
         undone: Vec::new(),
         database: None,
         note: None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Run, Sim, link_of, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation};
-use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot};
 
@@ -73,6 +73,15 @@ impl World for Sim {
         self.finish_run(kind);
         self.tick().await;
         self.memory.steps.get(kind).and_then(|run| run.ended.clone()).ok_or_else(|| Cause::new("no run"))
+    }
+
+    async fn begin_gauge(&mut self, _id: DeploymentId) {
+        self.tick().await;
+    }
+
+    async fn end_gauge(&mut self) -> Option<Felt> {
+        self.tick().await;
+        Some(Felt::default())
     }
 
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {

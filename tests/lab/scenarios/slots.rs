@@ -56,9 +56,12 @@ fn nobody_notices_a_good_release_nor_a_bad_one() {
     let (met, _) = deploy(&server, "v/dies-at-import", &[DIRECT, NGINX], RolledBack);
     assert_eq!(met.failed, 0, "{met:?}");
     assert_eq!(met.answers.len(), 1, "the old release served throughout: {met:?}");
-    let (met, _) = deploy(&server, "v/good2", &[DIRECT, NGINX], Deployed);
+    let (met, said) = deploy(&server, "v/good2", &[DIRECT, NGINX], Deployed);
     assert_eq!(met.failed, 0, "{met:?}");
     assert_eq!(met.answers.len(), 2, "both releases answered: {met:?}");
+    let felt = server.show(server.newest()).felt.unwrap();
+    assert!(felt.requests > 10 && felt.failed == 0 && felt.down_ms == 0, "{felt:?}");
+    assert!(said.out.contains("; downtime 0 ms, slowest "), "{}", said.out);
 }
 
 #[test]
@@ -133,4 +136,60 @@ fn deploy_again(server: &Server) -> (Met, Said) {
         (server.ok("systemctl list-units --plain --no-legend --state=active 'tsh-erp@*' | wc -l") == "1").then_some(())
     });
     (met, said)
+}
+
+/// An order that was begun before the hand-over; the answer comes from the slot that took it.
+fn lingers(server: &Server, drain: &str, go_on_at: &str) -> (String, DeploymentView) {
+    server.set("drain", &format!("\"{drain}\""));
+    server.agent("init tsh-erp").ok();
+    let lena = server.spawn(&["/opt/tests-lab/linger", DIRECT, "/run/go-on"]);
+    until("the order is begun", seconds(10), || {
+        server.ok("systemctl show -P StatusText tsh-erp@a").ends_with(" 1 open").then_some(())
+    });
+    server.agent("deploy v/good2 --detach").ok();
+    let id = server.newest();
+    until("it is time to go on", seconds(120), || {
+        let steps = server.show(id).steps;
+        steps.iter().any(|step| step.step.word() == go_on_at).then_some(())
+    });
+    if go_on_at == "prune" {
+        server.settled(id);
+    }
+    server.ok("touch /run/go-on");
+    let said = Said::of(&lena.wait_with_output().unwrap());
+    server.settled(id);
+    (said.out, verify(server, id, Deployed))
+}
+
+fn settle_says(view: &DeploymentView) -> &str {
+    view.steps.iter().find(|step| step.step.word() == "settle").map(|step| step.detail.as_str()).unwrap()
+}
+
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn what_was_begun_is_finished() {
+    let server = behind_a_socket("slots");
+    let (said, view) = lingers(&server, "60s", "bake");
+    assert!(said.ends_with("201\n"), "{said}");
+    assert_eq!(settle_says(&view), "the old release has finished all requests");
+}
+
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn what_takes_longer_than_the_drain_deadline_is_cut_off_and_counted() {
+    let server = behind_a_socket("slots");
+    let (said, view) = lingers(&server, "2s", "prune");
+    assert!(said.ends_with("cut off\n"), "{said}");
+    assert!(settle_says(&view).starts_with("1 requests or connections"), "{view:?}");
+}
+
+/// The record says what users felt: nothing with slots, and the truth without.
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn the_record_says_what_users_felt() {
+    let server = Server::ready();
+    let said = server.agent("deploy v/good2").ok();
+    let felt = server.show(server.newest()).felt.unwrap();
+    assert!(felt.failed > 0 && felt.down_ms >= 100, "a restart is felt: {felt:?}");
+    assert!(said.contains("requests failed), slowest "), "{said}");
 }
