@@ -34,7 +34,7 @@ impl Load {
     /// Ends it.
     #[track_caller]
     pub fn stop(mut self) -> Met {
-        let mut child = self.0.take().unwrap();
+        let child = self.0.take().unwrap();
         // scripts/lab hands the signal on.
         nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
