@@ -90,8 +90,8 @@ fn units() -> Vec<Installed> {
 }
 
 fn kinds() -> BTreeSet<&'static str> {
-    // Proving is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove"]).collect()
+    // What is no step of a deployment.
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove", "folders"]).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
