@@ -7,6 +7,7 @@ use super::lane::Lane;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
 use super::step::Step;
+use super::trigger::Trigger;
 
 /// One deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct DeploymentView {
     pub pending: Vec<Pending>,
     /// Who asked.
     pub by: String,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// When it was accepted, in milliseconds since 1970 (UTC).
     pub accepted: i64,
     /// When it ended, likewise.
@@ -149,6 +153,9 @@ pub struct HistoryRow {
     pub release: ReleaseId,
     /// Who asked.
     pub by: String,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// When it was accepted, in milliseconds since 1970 (UTC).
     pub accepted: i64,
     /// When it ended, likewise.
