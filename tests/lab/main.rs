@@ -18,6 +18,7 @@ mod harness {
 mod scenarios {
     mod access;
     mod crash;
+    mod folders;
     mod input;
     mod operator;
     mod slots;
