@@ -109,6 +109,7 @@ fn settings(app: App, root: &Path) -> Settings {
             interval: Duration::from_millis(20),
             successes: 2,
             bake: Duration::ZERO,
+            users: None,
         },
         keep_releases: 3,
     }
