@@ -64,7 +64,8 @@ impl<W: World> Engine<'_, W> {
     }
 
     async fn take(&mut self, step: Step) -> Result<(), Halted> {
-        if step == Step::Inspect {
+        // Of a first release nobody has felt anything before it is there.
+        if step == Step::Inspect && self.journal.order().is_some_and(|order| order.from.is_some()) {
             self.world.begin_gauge(self.id).await;
         }
         if step.is_back() && matches!(self.journal.progress(step), Progress::Failed(_)) {
