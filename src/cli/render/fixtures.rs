@@ -58,6 +58,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         felt: None,
         undone: Vec::new(),
         database: None,
+        only_aside: Vec::new(),
         note: None,
         runs: Vec::new(),
     }
