@@ -1,7 +1,8 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `probe`.
+//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `rehearsal`,
+//! `probe`.
 
 mod backup;
 mod build;
@@ -12,6 +13,7 @@ mod error;
 mod example;
 mod probe;
 mod read;
+mod rehearsal;
 #[cfg(test)]
 mod refusals;
 mod service;

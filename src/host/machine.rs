@@ -7,12 +7,13 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use super::systemd::{State, Systemd};
-use super::{ballast, files, step_output};
+use super::{ballast, files, preflight, step_output};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
 use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
-use crate::model::names::{App, DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::lane::Lane;
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 use crate::store::Store;
 
@@ -266,7 +267,26 @@ impl World for Machine {
         kept.retain(|id| files::has_release(&self.settings.app, *id));
         kept.truncate(self.settings.keep_releases);
         kept.extend(self.link().await?);
+        if self.settings.database.is_some() {
+            // The schema may be ahead of what is live: then only this release knows it, and could ever take it back.
+            let schema = self.schema().await?;
+            let knows = self.store.migrated_to(&self.settings.app, &schema).await;
+            kept.extend(knows.map_err(|error| Cause::new(super::chain(&error)))?);
+        }
         Ok(kept)
+    }
+
+    async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool> {
+        let proven = self.store.proven_on(&self.settings.app, revision, schema).await;
+        proven.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName> {
+        preflight::proven_backup(&self.settings, schema, now())
+    }
+
+    async fn preflight(&mut self, lane: Lane) -> Act<()> {
+        preflight::database(&Cluster::local(), self.database()?, lane).await
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::lane::Lane;
 use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
+use super::rehearsal::Rehearsal;
 use super::step::Step;
 
 /// The kernel's id of the current boot.
@@ -157,6 +158,8 @@ pub enum Output {
     },
     /// Inspected.
     Inspected(Inspected),
+    /// The pending migrations were rehearsed.
+    Rehearsed(Box<Rehearsal>),
     /// Backed up.
     BackedUp {
         /// The name of the backup's folder.
@@ -235,6 +238,51 @@ pub struct Inspected {
     pub pending: Vec<Pending>,
     /// Fingerprint of the schema before anything happened; `None` without a database.
     pub fingerprint: Option<String>,
+    /// Whether a backup is made before pending migrations.
+    #[serde(default = "yes")]
+    pub backup: bool,
+    /// Whether pending migrations are rehearsed first.
+    #[serde(default)]
+    pub rehearse: bool,
+    /// Every migration of the release that has a file.
+    #[serde(default)]
+    pub scripts: Vec<Script>,
+    /// Whether the release does not know the schema as it is, and was proven to live on it.
+    #[serde(default)]
+    pub ahead: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Inspected {
+    /// Nothing is pending, and nothing is known of a database.
+    #[must_use]
+    pub fn nothing(lane: Lane) -> Self {
+        Self {
+            lane,
+            current: Vec::new(),
+            target: Vec::new(),
+            pending: Vec::new(),
+            fingerprint: None,
+            backup: true,
+            rehearse: false,
+            scripts: Vec::new(),
+            ahead: false,
+        }
+    }
+}
+
+/// The file of a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its revision.
+    pub revision: SchemaRevision,
+    /// Its name.
+    pub file: String,
+    /// SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
 }
 
 /// A migration that has not run yet.
@@ -254,6 +302,11 @@ pub struct Pending {
 pub enum Restored {
     /// Case 0: the schema is as it was, so only code moves back.
     Unchanged,
+    /// Case 1: the schema stays at these revisions, which the old release was proven on; only code moves back.
+    Ahead {
+        /// The revisions.
+        revisions: Vec<SchemaRevision>,
+    },
     /// Case 2: the twin was swapped back, the failed database is kept aside under this name.
     SwappedBack {
         /// The quarantine.

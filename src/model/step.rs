@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Inspected;
 use super::lane::Lane;
 
 /// A step forward, or a step back. The stored names are a promise: a deployment begun by one
@@ -19,6 +20,8 @@ pub enum Step {
     Inspect,
     /// Back up the database.
     Backup,
+    /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
+    Rehearse,
     /// Close the door: nginx answers 503.
     Close,
     /// Stop the units of the application.
@@ -70,12 +73,13 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Fetch,
         Build,
         Seal,
         Inspect,
         Backup,
+        Rehearse,
         Close,
         Stop,
         Fence,
@@ -109,6 +113,7 @@ impl Step {
             Seal => "seal",
             Inspect => "inspect",
             Backup => "backup",
+            Rehearse => "rehearse",
             Close => "close",
             Stop => "stop",
             Fence => "fence",
@@ -143,6 +148,7 @@ impl Step {
             Seal => Some("seal"),
             Inspect => Some("inspect"),
             Backup => Some("backup"),
+            Rehearse => Some("rehearse"),
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
@@ -160,7 +166,7 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Settle | Prune)
+        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Settle | Prune)
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -172,7 +178,7 @@ impl Step {
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Inspect | Probe | Bake | Reprobe)
+        matches!(self, Inspect | Rehearse | Probe | Bake | Reprobe)
     }
 
     /// Whether its failure leaves the result as it is.
@@ -182,17 +188,25 @@ impl Step {
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
-    /// known before a lane is chosen.
+    /// known before a lane is chosen. `lane` is the one that is chosen in the end.
     #[must_use]
-    pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
+    pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
         let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
-        let Some(lane) = lane else { return plan };
+        let Some(inspected) = inspected else { return plan };
+        if inspected.lane == Lane::Fenced {
+            plan.extend(inspected.backup.then_some(Backup));
+            plan.extend(inspected.rehearse.then_some(Rehearse));
+        }
         match lane {
-            Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Fenced => plan.extend([
-                Backup, Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle,
-                Prune,
+            None => {}
+            Some(Lane::Code) => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            // The old release serves until the new schema is there, and could go on serving.
+            Some(Lane::Online) => plan.extend([Migrate, Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            Some(Lane::Stop) => {
+                plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]);
+            }
+            Some(Lane::Fenced) => plan.extend([
+                Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle, Prune,
             ]),
         }
         plan
@@ -212,8 +226,11 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        for lane in [Lane::Code, Lane::Fenced] {
-            let plan = Step::plan(Some(lane), false);
+        for lane in [Lane::Code, Lane::Online, Lane::Fenced] {
+            let seen = if lane == Lane::Online { Lane::Fenced } else { lane };
+            let inspected = Inspected { rehearse: true, ..Inspected::nothing(seen) };
+            let plan = Step::plan(Some(&inspected), Some(lane), false);
+            assert_eq!(plan.contains(&Rehearse), lane != Lane::Code, "{lane:?}");
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
         }

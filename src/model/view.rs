@@ -6,6 +6,7 @@ use super::journal::{Cause, Invocation, Pending};
 use super::lane::Lane;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::rehearsal::Rehearsal;
 use super::step::Step;
 
 /// One deployment.
@@ -37,6 +38,9 @@ pub struct DeploymentView {
     pub lane: Option<Lane>,
     /// Migrations that were pending.
     pub pending: Vec<Pending>,
+    /// What the rehearsal found, where there was one.
+    #[serde(default)]
+    pub rehearsal: Option<Rehearsal>,
     /// Who asked.
     pub by: String,
     /// When it was accepted, in milliseconds since 1970 (UTC).

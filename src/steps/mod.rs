@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod probe;
 pub mod prove;
 pub mod prune;
+pub mod rehearse;
 mod run;
 pub mod seal;
 #[cfg(test)]

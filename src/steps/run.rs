@@ -93,6 +93,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "inspect" => super::inspect::run(job).await,
         "backup" => super::backup::run(job).await,
         "prove" => super::prove::run(job).await,
+        "rehearse" => super::rehearse::run(job).await,
         "migrate" => super::migrate::run(job).await,
         "prune" => super::prune::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),

@@ -27,8 +27,10 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     } else {
         format!("deployed {app} {revision} as release {} in {took}", view.release)
     };
+    let database = view.database.as_deref().filter(|_| view.kind == "rollback").unwrap_or_default();
+    let database = field("database", database, look);
     let note = view.note.as_deref().map(|note| field("note", note, look)).unwrap_or_default();
-    format!("{}\n{note}", look.paint(Tone::Good, &line))
+    format!("{}\n{database}{note}", look.paint(Tone::Good, &line))
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,

@@ -47,6 +47,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         from_revision: Some(sha("91ab3e0d")),
         lane,
         pending: Vec::new(),
+        rehearsal: None,
         by: "alice".into(),
         accepted: ASKED,
         ended: verdict.map(|_| began + 80),

@@ -4,6 +4,7 @@ mod fence;
 mod fingerprint;
 mod guard;
 mod swap;
+mod watch;
 
 use super::*;
 use crate::model::names::DeploymentId;

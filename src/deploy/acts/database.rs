@@ -6,8 +6,9 @@ use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
 use crate::model::lane::Lane;
-use crate::model::names::SchemaRevision;
-use crate::model::rollback::{self, Move};
+use crate::model::names::{SchemaRevision, Sha};
+use crate::model::request::Work;
+use crate::model::rollback::{self, Facts, Move};
 use crate::model::step::Step;
 
 /// The twin of this deployment.
@@ -31,6 +32,36 @@ pub async fn schema<W: World>(engine: &mut Engine<'_, W>) -> Act<Vec<SchemaRevis
 /// Where the migration must end.
 pub fn target<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
     engine.journal.inspected().map(|inspected| inspected.target.clone()).unwrap_or_default()
+}
+
+/// Where a rollback left the schema.
+pub fn left_at<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
+    match engine.journal.output(Step::Restore) {
+        Some(Output::Restored(Restored::Ahead { revisions })) => revisions.clone(),
+        _ => engine.journal.inspected().map(|inspected| inspected.current.clone()).unwrap_or_default(),
+    }
+}
+
+/// What is to be inspected: a release of commit `revision` on the schema as it is.
+pub async fn inspect<W: World>(engine: &mut Engine<'_, W>, revision: Option<Sha>) -> Act<Work> {
+    let current = schema(engine).await?;
+    let proven = match revision {
+        Some(revision) if !current.is_empty() => engine.world.proven_on(&revision, &current).await?,
+        _ => false,
+    };
+    Ok(Work::Inspect { current, proven })
+}
+
+/// What must be true of the database before a migration, found out while nothing has happened yet.
+pub async fn preflight<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    if inspected.pending.is_empty() {
+        return Ok(());
+    }
+    engine.world.preflight(inspected.lane).await?;
+    if inspected.backup {
+        return Ok(());
+    }
+    engine.world.proven_backup(&inspected.current).await.map(|_| ())
 }
 
 /// A kept release may only be made live on a schema that it knows: its migrations never run again.
@@ -141,6 +172,7 @@ pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
             engine.world.swap_back(original.as_deref()).await?;
             Ok(Output::Restored(Restored::SwappedBack { quarantine: quarantine_name(engine) }))
         }
+        Move::Ahead => Ok(Output::Restored(Restored::Ahead { revisions: target(engine) })),
         Move::ByHand => Ok(Output::Restored(Restored::HandedOver)),
     }
 }
@@ -148,13 +180,15 @@ pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 /// Gathers the facts for the decision, and looks at the schema only if it can matter.
 async fn decide<W: World>(engine: &mut Engine<'_, W>) -> Act<Move> {
     let Some(inspected) = engine.journal.inspected().cloned() else { return Ok(Move::Unchanged) };
+    let Some(lane) = engine.journal.lane() else { return Ok(Move::Unchanged) };
     let migrated = engine.journal.touched(Step::Migrate);
     // What the new release did when it was started is in no fingerprint.
     let started = engine.journal.touched(Step::Start);
     let tool = engine.settings.database.as_ref().map(|database| &database.migrations);
     let transactional = !started && tool.is_some_and(Migrations::is_transactional);
     let now = if migrated && transactional { Some(engine.world.fingerprint().await?) } else { None };
-    Ok(rollback::decide(&inspected, migrated, now.as_deref(), transactional))
+    let arrived = migrated && lane == Lane::Online && arrived(engine).await.is_ok();
+    Ok(rollback::decide(&inspected, &Facts { lane, migrated, now: now.as_deref(), arrived, transactional }))
 }
 
 /// Gives everybody the right to connect back.

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod link;
+pub mod rehearse;
 pub mod settle;
 pub mod step_unit;
 pub mod units;
