@@ -7,6 +7,7 @@ mod core;
 mod deploy;
 mod failure;
 mod follow;
+mod generate;
 mod history;
 mod init;
 mod journal;
@@ -62,6 +63,8 @@ enum Command {
     Check(check::Args),
     Init(init::Args),
     #[command(hide = true)]
+    Generate(generate::Args),
+    #[command(hide = true)]
     Core(core::Args),
     #[command(hide = true)]
     Recover(recover::Args),
@@ -89,6 +92,7 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),
             Command::Step(args) => wait(step::run(args)),

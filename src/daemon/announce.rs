@@ -137,6 +137,7 @@ fn event(step: Step, out: &Output) -> Option<Event> {
 mod tests {
     use super::*;
     use crate::model::journal::{Before, Cause, Entry, Goal, Order};
+    use crate::model::trigger::Trigger;
 
     fn about(facts: &[Fact]) -> (&'static str, String) {
         let entry = |fact: &Fact| Entry { at: 0, boot: "b".to_owned(), fact: fact.clone() };
@@ -154,6 +155,7 @@ mod tests {
             revision: None,
             by: "root".to_owned(),
             force: false,
+            trigger: Trigger::Person,
         });
         let intent = |step| Fact::Intent { step, before: Before::Nothing };
         let ended = |verdict| Fact::Ended { verdict, note: None };

@@ -11,6 +11,7 @@ use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::model::trigger::Trigger;
 use crate::store::StoreError;
 
 impl Daemon {
@@ -132,7 +133,15 @@ impl Daemon {
         };
         // Only what was verified need not be deployed again.
         let force = force || from != self.store.good(app).await.map_err(broken)?;
-        Ok(Order { goal, from, from_revision: built.map(|built| built.revision), revision: None, by: by.name, force })
+        Ok(Order {
+            goal,
+            from,
+            from_revision: built.map(|built| built.revision),
+            revision: None,
+            by: by.name,
+            force,
+            trigger: Trigger::Person,
+        })
     }
 
     async fn accept(

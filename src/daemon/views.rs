@@ -42,6 +42,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         subject: row.subject,
         release: row.release,
         by: row.by,
+        trigger: row.trigger,
         accepted: row.accepted,
         ended: row.ended,
     }

@@ -8,6 +8,7 @@ use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
+use super::trigger::Trigger;
 
 /// The kernel's id of the current boot.
 pub type Boot = String;
@@ -93,6 +94,9 @@ pub struct Order {
     pub by: String,
     /// Deploy even what is live already.
     pub force: bool,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
 }
 
 /// What to make live.

@@ -14,4 +14,5 @@ pub mod request;
 pub mod retention;
 pub mod rollback;
 pub mod step;
+pub mod trigger;
 pub mod view;

@@ -140,6 +140,38 @@ name!(
     }
 );
 
+name!(
+    /// A forge's id of one delivery of a webhook.
+    Delivery,
+    "delivery",
+    "letters, digits, '_' and '-' only, at most 64 characters",
+    |text| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    }
+);
+
+name!(
+    /// A user of a forge, as the forge names it.
+    Sender,
+    "sender",
+    "letters, digits and . _ - [ ] only, at most 100 characters",
+    |text| {
+        (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b))
+    }
+);
+
+name!(
+    /// A key of the interface for programs.
+    KeyName,
+    "key",
+    "lower-case letters, digits and '-', starting with a letter, at most 31 characters",
+    |text| {
+        text.len() <= 31
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+);
+
 impl Sha {
     /// The first eight digits, as people read it.
     #[must_use]

@@ -8,6 +8,7 @@ use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
+use super::trigger::Trigger;
 
 /// One deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct DeploymentView {
     pub rehearsal: Option<Rehearsal>,
     /// Who asked.
     pub by: String,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// When it was accepted, in milliseconds since 1970 (UTC).
     pub accepted: i64,
     /// When it ended, likewise.
@@ -153,6 +157,9 @@ pub struct HistoryRow {
     pub release: ReleaseId,
     /// Who asked.
     pub by: String,
+    /// What caused it.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// When it was accepted, in milliseconds since 1970 (UTC).
     pub accepted: i64,
     /// When it ended, likewise.

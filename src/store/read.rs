@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use super::{Built, Store, StoreError};
 use crate::model::journal::{Entry, Journal};
 use crate::model::names::{App, DeploymentId, ReleaseId, Sha};
+use crate::model::trigger::Trigger;
 use crate::model::view::HistoryRow;
 
 impl Store {
@@ -48,7 +49,9 @@ impl Store {
     /// If the state cannot be read.
     pub async fn history(&self, app: Option<&App>, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let rows = sqlx::query(
-            "select id, app, kind, state, revision, subject, release, by, accepted, ended from deployments \
+            "select id, app, kind, state, revision, subject, release, by, accepted, ended, \
+             json_extract(fact, '$.accepted.trigger') from deployments \
+             left join journal on deployment = id and seq = 0 \
              where ?1 is null or app = ?1 order by id desc limit ?2",
         )
         .bind(app.map(|app| app.as_str().to_owned()))
@@ -64,13 +67,14 @@ impl Store {
     /// If the state cannot be read.
     pub async fn deployment(&self, id: DeploymentId) -> Result<Option<(HistoryRow, String)>, StoreError> {
         let row = sqlx::query(
-            "select id, app, kind, state, revision, subject, release, by, accepted, ended, wanted from deployments \
-             where id = ?",
+            "select id, app, kind, state, revision, subject, release, by, accepted, ended, \
+             json_extract(fact, '$.accepted.trigger'), wanted from deployments \
+             left join journal on deployment = id and seq = 0 where id = ?",
         )
         .bind(id.0)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(10)))))
+        Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(11)))))
     }
 
     /// The application's good release.
@@ -124,6 +128,10 @@ fn history_row(row: &SqliteRow) -> Option<HistoryRow> {
         subject: row.get(5),
         release: ReleaseId(row.get::<u32, _>(6)),
         by: row.get(7),
+        // An entry of an older version has none.
+        trigger: row
+            .get::<Option<String>, _>(10)
+            .map_or(Some(Trigger::Person), |text| serde_json::from_str(&text).ok())?,
         accepted: row.get(8),
         ended: row.get(9),
     })

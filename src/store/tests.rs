@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::outcome::Verdict;
+use crate::model::trigger::Trigger;
 
 fn order() -> Order {
     Order {
@@ -10,6 +11,7 @@ fn order() -> Order {
         revision: None,
         by: "olga".into(),
         force: false,
+        trigger: Trigger::Person,
     }
 }
 
@@ -48,6 +50,22 @@ async fn what_was_appended_is_read_back_after_opening_again() {
     assert_eq!(journal.verdict(), Some(Verdict::RolledBack));
     assert_eq!(store.history(None, 10).await.unwrap()[0].state, "rolled-back");
     assert!(store.open_deployments().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_history_knows_what_caused_a_deployment() {
+    let (_folder, store) = store().await;
+    let app = "erp".parse().unwrap();
+    let key = Trigger::ApiKey { name: "ci".parse().unwrap() };
+    let id = store.accept(&app, "deploy", "main", Order { trigger: key.clone(), ..order() }, 1, "b").await.unwrap();
+    assert_eq!(store.history(None, 10).await.unwrap()[0].trigger, key);
+    assert_eq!(store.deployment(id).await.unwrap().unwrap().0.trigger, key);
+    // What was accepted before there were triggers.
+    sqlx::query("update journal set fact = json_remove(fact, '$.accepted.trigger')")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(store.history(None, 10).await.unwrap()[0].trigger, Trigger::Person);
 }
 
 #[tokio::test]

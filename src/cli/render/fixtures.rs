@@ -8,6 +8,7 @@ use crate::model::lane::Lane;
 use crate::model::names::{DeploymentId, ReleaseId, Sha};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step::{self, *};
+use crate::model::trigger::{Forge, Trigger};
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StatusView, StepView, UnitView};
 
 /// 2026-11-21 14:02:41 in `look`'s time zone.
@@ -49,6 +50,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         pending: Vec::new(),
         rehearsal: None,
         by: "alice".into(),
+        trigger: Trigger::Person,
         accepted: ASKED,
         ended: verdict.map(|_| began + 80),
         steps,
@@ -209,6 +211,16 @@ pub(crate) fn needs_operator() -> DeploymentView {
     view
 }
 
+/// The same as [`code`], but a forge said so.
+pub(crate) fn pushed() -> DeploymentView {
+    let trigger = Trigger::Webhook {
+        forge: Forge::Github,
+        delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().ok(),
+        sender: "alice".parse().ok(),
+    };
+    DeploymentView { by: trigger.by("tsh-agent-webhook"), trigger, ..code() }
+}
+
 pub(crate) fn running() -> DeploymentView {
     deployment(None, None, &[MADE[0], (Build, "running", 0, "")])
 }
@@ -255,6 +267,7 @@ pub(crate) fn history() -> Vec<HistoryRow> {
         subject: Some(subject.into()),
         release: ReleaseId(id),
         by: by.into(),
+        trigger: Trigger::Person,
         accepted: ASKED - i64::from(42 - id) * 86_400_000,
         ended: took.map(|took| ASKED - i64::from(42 - id) * 86_400_000 + took),
     };

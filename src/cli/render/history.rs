@@ -24,7 +24,7 @@ pub fn history(rows: &[HistoryRow], look: &Look) -> String {
         ("REVISION", &|row, _| row.revision.as_ref().map_or_else(|| "-".to_owned(), |sha| sha.short().to_owned())),
         ("RESULT", &|row, _| row.state.clone()),
         ("TOOK", &|row, look| when::lasted(row.ended.unwrap_or(look.now) - row.accepted)),
-        ("BY", &|row, _| fit(&row.by, 12)),
+        ("BY", &|row, _| fit(&row.by, 16)),
     ]);
     let mut cells: Vec<Vec<String>> = columns
         .iter()

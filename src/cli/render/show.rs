@@ -17,6 +17,7 @@ pub fn show(view: &DeploymentView, look: &Look) -> String {
     let mut out = format!("{what} {} of {}: {}\n", view.id, view.app, look.paint(tone, &view.state));
     let asked = format!("{}, by {}, {}", view.wanted, view.by, when::moment(view.accepted, &look.zone));
     out += &field("asked", &asked, look);
+    out += &field("trigger", &view.trigger.words(), look);
     if let Some(revision) = &view.revision {
         let subject = view.subject.as_deref().unwrap_or_default();
         out += &fields("revision", &[revision.as_str(), subject], look);

@@ -365,3 +365,16 @@ fn behind_the_commit_point_a_person_decides() {
                   schema as it is now
     ");
 }
+
+#[test]
+fn what_came_by_itself_says_so() {
+    let said = show::show(&fixtures::pushed(), &look());
+    let lines: Vec<&str> = said.lines().skip(1).take(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "  asked:      main, by github alice, 2026-11-21 14:02:41",
+            "  trigger:    a webhook of github, delivery 72d3162e-cc78-11e3-81ab-4c9367dc0958"
+        ]
+    );
+}

@@ -14,6 +14,7 @@ use crate::model::lane::Lane;
 use crate::model::machine::{self, Next};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::model::trigger::Trigger;
 
 fn settings() -> Settings {
     crate::config::testing::settings()
@@ -33,6 +34,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         revision: None,
         by: "olga".into(),
         force: false,
+        trigger: Trigger::Person,
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
     let work = async {
