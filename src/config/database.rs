@@ -16,6 +16,7 @@ pub(super) fn read(value: &Value<'_>, quarantine_days: u32) -> Read<Database> {
         "backup",
         "rehearse",
         "lock_budget",
+        "max_window",
         "alembic",
         "django",
         "commands",
@@ -35,8 +36,16 @@ pub(super) fn read(value: &Value<'_>, quarantine_days: u32) -> Read<Database> {
         lock_budget: table
             .optional("lock_budget", duration(Duration::from_millis(100), Duration::from_mins(1)))?
             .unwrap_or(Duration::from_secs(2)),
+        max_window: table.optional("max_window", window)?.unwrap_or(Some(Duration::from_mins(1))),
         quarantine_days,
     })
+}
+
+fn window(value: &Value<'_>) -> Read<Option<Duration>> {
+    if value.raw().as_str() == Some("none") {
+        return Ok(None);
+    }
+    duration(Duration::from_secs(1), Duration::from_hours(24))(value).map(Some)
 }
 
 fn backup(value: &Value<'_>, lane: MigrationLane) -> Read<bool> {

@@ -149,6 +149,8 @@ pub struct Database {
     pub rehearse: bool,
     /// How long a migration may hold a lock that somebody may wait for, while the old release serves.
     pub lock_budget: Duration,
+    /// How long production may stand still for a deployment that no person has typed; `None`: as long as it takes.
+    pub max_window: Option<Duration>,
     /// Days a quarantined database is kept.
     pub quarantine_days: u32,
 }

@@ -51,6 +51,7 @@ pub fn settings() -> Settings {
             backup: true,
             rehearse: true,
             lock_budget: Duration::from_secs(2),
+            max_window: None,
             quarantine_days: 30,
         }),
         backup: Backup {

@@ -6,6 +6,7 @@ use crate::model::machine;
 use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
+use crate::model::window;
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StepView};
 
 /// One deployment.
@@ -28,6 +29,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         lane: journal.lane(),
         pending: journal.inspected().map(|inspected| inspected.pending.clone()).unwrap_or_default(),
         rehearsal: journal.rehearsed().cloned(),
+        window: window::real(journal),
         steps: steps(journal, row.release),
         failure: failure(journal),
         serving: serving(journal, from, row.release),

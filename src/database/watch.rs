@@ -82,6 +82,19 @@ impl Cluster {
         Ok(())
     }
 
+    /// The size of `db` on disk in bytes.
+    ///
+    /// # Errors
+    /// If there is no such database, or the server cannot be asked.
+    pub async fn bytes(&self, db: &str) -> Result<u64> {
+        let mut link = self.link(super::MAINTENANCE).await?;
+        let sql = "select pg_database_size(oid) from pg_database where datname = $1";
+        let query = sqlx::query_as(sql).bind(db).fetch_optional(&mut link);
+        let size: Option<(i64,)> = ask(&format!("measure database {db}"), query).await?;
+        close(link).await;
+        size.map(|(bytes,)| bytes.unsigned_abs()).ok_or_else(|| super::DatabaseError::NoDatabase(db.to_owned()))
+    }
+
     /// Indexes of `db` that are there and do not work: what a creation left that ran beside everything and failed.
     ///
     /// # Errors

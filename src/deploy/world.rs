@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Fact, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
 use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
@@ -96,6 +96,10 @@ pub trait World {
     async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool>;
     /// The newest proven backup that shows this schema; an error if there is none that is young enough.
     async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName>;
+    /// Journals of the last deployments of the application that have ended, the newest first.
+    async fn earlier(&mut self) -> Act<Vec<Journal>>;
+    /// Whether PostgreSQL's files have room to grow by so many bytes, and for so many more files as a copy needs.
+    async fn room(&mut self, bytes: u64) -> Act<()>;
     /// Whether the database can be migrated in this lane, as far as that is known before.
     async fn preflight(&mut self, lane: Lane) -> Act<()>;
 

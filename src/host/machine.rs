@@ -11,14 +11,17 @@ use super::{ballast, files, preflight, step_output};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
-use crate::store::Store;
+use crate::paths;
+use crate::store::{Store, StoreError};
 
 /// Nobody waits longer than this for a signal that may have been missed.
 const BELT: Duration = Duration::from_secs(5);
+/// How many earlier deployments are looked at.
+const EARLIER: u32 = 20;
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
 
@@ -126,7 +129,7 @@ impl World for Machine {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
         let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
         if let Err(error) = &written
-            && ballast::let_go(Path::new(crate::paths::STATE))
+            && ballast::let_go(Path::new(paths::STATE))
         {
             tracing::error!("the journal uses its last room: {}", super::chain(error));
             written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
@@ -283,6 +286,20 @@ impl World for Machine {
 
     async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName> {
         preflight::proven_backup(&self.settings, schema, now())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        let failed = |error: StoreError| Cause::new(super::chain(&error));
+        let rows = self.store.history(Some(&self.settings.app), EARLIER).await.map_err(failed)?;
+        let mut journals = Vec::new();
+        for row in rows.iter().filter(|row| row.id != self.id) {
+            journals.push(self.store.journal(row.id).await.map_err(failed)?);
+        }
+        Ok(journals)
+    }
+
+    async fn room(&mut self, bytes: u64) -> Act<()> {
+        preflight::room(Path::new(paths::CLUSTERS), bytes)
     }
 
     async fn preflight(&mut self, lane: Lane) -> Act<()> {

@@ -1,5 +1,7 @@
 //! What must be true of the machine before a migration, found out while production has felt nothing.
 
+use std::path::Path;
+
 use super::backups;
 use crate::config::{Database, Settings};
 use crate::database::Cluster;
@@ -8,7 +10,13 @@ use crate::model::backup::BackupView;
 use crate::model::journal::Cause;
 use crate::model::lane::Lane;
 use crate::model::names::{BackupName, SchemaRevision};
+use crate::paths;
 use crate::steps::postgres::program;
+
+/// What stays free beside all that is expected.
+const RESERVE: u64 = 512 << 20;
+/// A copy of a database has a few files for each table and index.
+const FILES: u64 = 10_000;
 
 /// Looks at the database and at PostgreSQL's own programs.
 ///
@@ -25,6 +33,8 @@ pub async fn database(cluster: &Cluster, database: &Database, lane: Lane) -> Act
     }
     if lane == Lane::Fenced {
         cluster.check(db).await?;
+        // As far as it is known before the rehearsal.
+        room(Path::new(paths::CLUSTERS), cluster.bytes(db).await?)?;
     }
     let invalid = cluster.invalid_indexes(db).await?;
     if let Some(first) = invalid.first() {
@@ -32,6 +42,32 @@ pub async fn database(cluster: &Cluster, database: &Database, lane: Lane) -> Act
         let what = format!("database {db} has an index that does not work: {first}");
         let hint = format!("an attempt to make it has failed; as its owner: drop index concurrently {first}");
         return Err(Cause::new(what).hint(hint));
+    }
+    Ok(())
+}
+
+/// Room for PostgreSQL's files: what grows, and a reserve, for a server whose log of writes has no room stops.
+///
+/// # Errors
+/// If there is too little of it.
+pub fn room(place: &Path, grows: u64) -> Act<()> {
+    // It may lie elsewhere; then nothing is known, and nothing is guessed.
+    let Ok(stat) = nix::sys::statvfs::statvfs(place) else { return Ok(()) };
+    let (free, need) = (stat.blocks_available() * stat.fragment_size(), grows + RESERVE);
+    let hint = || format!("make room: `du -xh --max-depth=3 {} | sort -h | tail`", place.display());
+    if free < need {
+        let what = format!(
+            "the migration and what there is to go back to need {} MiB in {}, and only {} are free",
+            need >> 20,
+            place.display(),
+            free >> 20
+        );
+        return Err(Cause::new(what).hint(hint()));
+    }
+    // A file system that makes them as it needs them has none to count.
+    if stat.files() > 0 && stat.files_available() < FILES {
+        let what = format!("only {} more files fit on {}", stat.files_available(), place.display());
+        return Err(Cause::new(what).hint(hint()));
     }
     Ok(())
 }
@@ -79,6 +115,14 @@ mod tests {
             problem: None,
         };
         BackupView { row, folder: String::new(), manifest: Some(manifest), proof: None }
+    }
+
+    #[test]
+    fn without_room_nothing_begins() {
+        let here = tempfile::tempdir().unwrap();
+        let cause = room(here.path(), 1 << 60).unwrap_err();
+        assert!(cause.what.contains("need 1099511628288 MiB in") && cause.hint.is_some(), "{cause:?}");
+        assert_eq!(room(&here.path().join("nowhere"), 1 << 60), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod care;
+pub mod edited;
 pub mod finding;
 pub mod fold;
 pub mod journal;
@@ -16,3 +17,4 @@ pub mod rollback;
 pub mod step;
 pub mod trigger;
 pub mod view;
+pub mod window;

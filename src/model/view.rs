@@ -42,6 +42,9 @@ pub struct DeploymentView {
     /// What the rehearsal found, where there was one.
     #[serde(default)]
     pub rehearsal: Option<Rehearsal>,
+    /// How long production stood still, in milliseconds: as long as the door was closed.
+    #[serde(default)]
+    pub window: Option<u64>,
     /// Who asked.
     pub by: String,
     /// What caused it.

@@ -1,7 +1,7 @@
 //! The end of a deployment: one line if it is good, and otherwise everything the next person needs, in the
 //! order in which it is needed.
 
-use super::{FIELD, Look, Tone, error, field, fields, text};
+use super::{FIELD, Look, Tone, error, field, fields, rehearsal, text};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::view::DeploymentView;
@@ -30,7 +30,7 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     let database = view.database.as_deref().filter(|_| view.kind == "rollback").unwrap_or_default();
     let database = field("database", database, look);
     let note = view.note.as_deref().map(|note| field("note", note, look)).unwrap_or_default();
-    format!("{}\n{database}{note}", look.paint(Tone::Good, &line))
+    format!("{}\n{}{database}{note}", look.paint(Tone::Good, &line), rehearsal::window(view, look))
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
@@ -74,6 +74,7 @@ pub fn reasons(view: &DeploymentView, look: &Look) -> String {
     out += &field("now", &view.serving, look);
     out += &fields("undone", &view.undone, look);
     out += &fields("not undone", &not_undone(view), look);
+    out += &rehearsal::window(view, look);
     out += &field("database", view.database.as_deref().unwrap_or_default(), look);
     out += &field("note", view.note.as_deref().unwrap_or_default(), look);
     out

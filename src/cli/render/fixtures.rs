@@ -49,6 +49,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         lane,
         pending: Vec::new(),
         rehearsal: None,
+        window: None,
         by: "alice".into(),
         trigger: Trigger::Person,
         accepted: ASKED,

@@ -1,8 +1,9 @@
 //! What a rehearsal found.
 
-use super::{FIELD, Look, Tone, fields, text};
+use super::{FIELD, Look, Tone, field, fields, text};
 use crate::model::lane::{Lane, seconds};
 use crate::model::rehearsal::{Answer, Rehearsal, Trial};
+use crate::model::view::DeploymentView;
 
 /// Locks that are told.
 const LOCKS: usize = 5;
@@ -39,6 +40,15 @@ pub fn report(found: &Rehearsal, look: &Look) -> String {
     fields("rehearsal", &lines, look) + &fields("not online", &found.against, look)
 }
 
+/// How long production stood still, and how long it was to.
+#[must_use]
+pub fn window(view: &DeploymentView, look: &Look) -> String {
+    let Some(real) = view.window else { return String::new() };
+    let predicted = view.rehearsal.as_ref().and_then(|found| found.window);
+    let predicted = predicted.map(|window| format!(" ({} were predicted)", seconds(window.predicted)));
+    field("window", &format!("closed for {}{}", seconds(real), predicted.unwrap_or_default()), look)
+}
+
 fn trial(who: &str, trial: &Trial) -> Option<String> {
     let word = |what: &str, answer: &Option<Answer>| match answer {
         None => None,
@@ -49,7 +59,7 @@ fn trial(who: &str, trial: &Trial) -> Option<String> {
     (!words.is_empty()).then(|| format!("{who} on the new schema: {}", words.join(", ")))
 }
 
-/// One line below the step: why this lane.
+/// Below the step: why this lane, and how long production will stand still.
 #[must_use]
 pub fn note(found: &Rehearsal, look: &Look) -> String {
     let why = match found.against.as_slice() {
@@ -58,8 +68,14 @@ pub fn note(found: &Rehearsal, look: &Look) -> String {
         [only] => only.clone(),
         [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
     };
-    let line = text::fit(&why, look.width.saturating_sub(FIELD + 5));
-    format!("{}{}\n", " ".repeat(FIELD + 5), look.paint(Tone::Faint, line.trim_end()))
+    let mut lines = vec![why];
+    if let (Lane::Fenced, Some(window)) = (found.lane, found.window) {
+        let (whole, twin, migrate) = (seconds(window.predicted), seconds(window.twin), seconds(window.migrate));
+        lines.push(format!("production will stand still for {whole} (copy {twin}, migrate {migrate})"));
+    }
+    let indent = FIELD + 5;
+    let lines = lines.iter().flat_map(|line| text::wrap(line, look.width.saturating_sub(indent).max(20)));
+    lines.map(|line| format!("{}{}\n", " ".repeat(indent), look.paint(Tone::Faint, &line))).collect()
 }
 
 #[cfg(test)]
@@ -76,7 +92,18 @@ mod tests {
         found.migration.slowest = Some(Statement { text: "ALTER TABLE orders".into(), ms: 4100 });
         found.old.as_mut().unwrap().probe = Some(Answer::Failed("no".into()));
         found.against = vec!["public.orders is locked for 4.2 s (ACCESS EXCLUSIVE)".into(), "another reason".into()];
-        insta::assert_snapshot!(report(&found, &look()) + &note(&found, &look()), @r"
+        insta::assert_snapshot!(report(&found, &look()) + &note(&found, &look()), @"
+        rehearsal:  backup 2-20261121T031500Z of 1073 MB, 10 rows, proven in 2.0 s
+                    migrated in 0.7 s, 1 transaction, 0 MB of log
+                    lock ACCESS EXCLUSIVE on public.orders for 4.2 s
+                    rewritten: public.orders
+                    slowest, 4.1 s: ALTER TABLE orders
+                    new release on the new schema: smoke passed, probe passed
+                    old release on the new schema: smoke passed, probe FAILED
+        not online: public.orders is locked for 4.2 s (ACCESS EXCLUSIVE)
+                    another reason
+                         public.orders is locked for 4.2 s (ACCESS EXCLUSIVE); and 1
+                         more
         ");
         found.against.clear();
         found.lane = Lane::Online;

@@ -4,6 +4,7 @@ use crate::config::Migrations;
 use crate::database::Aside;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
+use crate::model::edited::{self, Edited};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
 use crate::model::lane::Lane;
 use crate::model::names::{SchemaRevision, Sha};
@@ -54,6 +55,10 @@ pub async fn inspect<W: World>(engine: &mut Engine<'_, W>, revision: Option<Sha>
 
 /// What must be true of the database before a migration, found out while nothing has happened yet.
 pub async fn preflight<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    // A release that is kept is what it was when it was live.
+    if !is_kept(engine) {
+        unedited(engine, inspected).await?;
+    }
     if inspected.pending.is_empty() {
         return Ok(());
     }
@@ -64,10 +69,21 @@ pub async fn preflight<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspect
     engine.world.proven_backup(&inspected.current).await.map(|_| ())
 }
 
+async fn unedited<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    let Some(Edited { script, ran }) = edited::first(inspected, &engine.world.earlier().await?) else { return Ok(()) };
+    let what = format!("migration {} has run here, and its file is another one now: {}", script.revision, script.file);
+    let from = ran.map_or_else(|| "REVISION".to_owned(), |sha| sha.short().to_owned());
+    let hint = format!("git checkout {from} -- {}; what is to change belongs into a new migration", script.file);
+    Err(Cause::new(what).hint(hint))
+}
+
+fn is_kept<W: World>(engine: &Engine<'_, W>) -> bool {
+    matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)))
+}
+
 /// A kept release may only be made live on a schema that it knows: its migrations never run again.
 pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Act<()> {
-    let kept = matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
-    if kept && inspected.lane != Lane::Code {
+    if is_kept(engine) && inspected.lane != Lane::Code {
         let first = inspected.pending.first().map(|pending| pending.revision.to_string()).unwrap_or_default();
         let what = format!("release {} wants migrations that have not run (first: {first})", engine.release());
         return Err(Cause::new(what).hint("a rollback never migrates: `tsh-agent deploy` the revision instead"));
@@ -78,7 +94,7 @@ pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Ac
 /// What an inspection that fails means for somebody who wants to go back: old code on a schema that it was never
 /// tried on, which is not done by itself.
 pub fn not_back<W: World>(engine: &Engine<'_, W>, mut cause: Cause) -> Cause {
-    if matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_))) {
+    if is_kept(engine) {
         let hint = "going back is not proven to be safe (case 3), so nothing was moved: mend forward with \
                     `tsh-agent deploy REVISION`";
         cause.hint = Some(cause.hint.map_or_else(|| hint.to_owned(), |more| format!("{hint}; or {more}")));

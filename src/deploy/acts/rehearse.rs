@@ -9,6 +9,7 @@ use crate::model::names::{BackupName, Sha};
 use crate::model::rehearsal::Rehearsal;
 use crate::model::request::{Old, Work};
 use crate::model::step::Step;
+use crate::model::window;
 
 use super::database;
 
@@ -41,8 +42,28 @@ pub async fn conclude<W: World>(engine: &mut Engine<'_, W>, mut rehearsal: Box<R
     if database.lane == MigrationLane::Fenced {
         rehearsal.against.push("the settings say so".to_owned());
     }
-    rehearsal.lane = if rehearsal.against.is_empty() { Lane::Online } else { Lane::Fenced };
-    Ok(Output::Rehearsed(rehearsal))
+    let growth = rehearsal.migration.peak + rehearsal.migration.log_bytes;
+    if rehearsal.against.is_empty() {
+        rehearsal.lane = Lane::Online;
+        engine.world.room(growth).await?;
+        return Ok(Output::Rehearsed(rehearsal));
+    }
+    rehearsal.lane = Lane::Fenced;
+    engine.world.room(rehearsal.database_bytes + growth).await?;
+    let limit = database.max_window.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    let attended = engine.journal.order().is_none_or(|order| !order.trigger.is_automatic());
+    let expected = window::predict(&rehearsal, &engine.world.earlier().await?);
+    rehearsal.window = Some(expected);
+    match limit.filter(|limit| expected.predicted > *limit && !attended) {
+        Some(limit) => Err(too_long(expected.predicted, limit)),
+        None => Ok(Output::Rehearsed(rehearsal)),
+    }
+}
+
+fn too_long(expected: u64, limit: u64) -> Cause {
+    let (expected, limit) = (lane::seconds(expected), lane::seconds(limit));
+    let what = format!("production would stand still for {expected}, and nobody asked for that: {limit} are allowed");
+    Cause::new(what).hint("`tsh-agent deploy REVISION` by a person goes on; database.max_window is the limit")
 }
 
 /// Whether the live schema is the one that was rehearsed; an old release that serves was proven on no other.

@@ -151,7 +151,7 @@ fn scripts() -> Vec<Script> {
 
 /// How densely second crashes are tried: every point with TSH_SIM=full, else a sample.
 fn stride() -> usize {
-    if std::env::var("TSH_SIM").is_ok_and(|value| value == "full") { 1 } else { 150 }
+    if std::env::var("TSH_SIM").is_ok_and(|value| value == "full") { 1 } else { 250 }
 }
 
 /// Tries every crash point, and second ones, and returns the number of runs and what went wrong.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Run, Sim, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
 use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
@@ -155,6 +155,14 @@ impl World for Sim {
 
     async fn proven_backup(&mut self, _schema: &[SchemaRevision]) -> Act<BackupName> {
         Ok("1-20261121T031500Z".parse().unwrap())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        Ok(Vec::new())
+    }
+
+    async fn room(&mut self, _bytes: u64) -> Act<()> {
+        Ok(())
     }
 
     async fn preflight(&mut self, _lane: Lane) -> Act<()> {

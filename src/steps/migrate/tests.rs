@@ -56,7 +56,8 @@ async fn a_failure_says_what_postgresql_said_and_leaves_nothing() {
     let before = print(&scratch).await;
     migration(&release, "c3", "'b2'", "op.execute('alter table shop add column name text')");
     let cause = migrate(&bench, "c3").await.unwrap_err();
-    assert!(cause.what.ends_with("failed: column \"name\" of relation \"shop\" already exists"), "{cause:?}");
+    let said = "failed: column \"name\" of relation \"shop\" already exists; in: alter table shop add column name text";
+    assert!(cause.what.ends_with(said), "{cause:?}");
     assert!(cause.hint.is_some() && !cause.tail.is_empty());
     assert_eq!(print(&scratch).await, before);
 
