@@ -13,9 +13,9 @@ mod error;
 mod example;
 mod probe;
 mod read;
-mod rehearsal;
 #[cfg(test)]
 mod refusals;
+mod rehearsal;
 mod service;
 mod settings;
 mod source;

@@ -6,8 +6,8 @@ use crate::model::machine;
 use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
-use crate::model::window;
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StepView};
+use crate::model::window;
 
 /// One deployment.
 pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> DeploymentView {
@@ -123,7 +123,11 @@ pub fn detail(out: &Output) -> String {
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
         Output::Twinned { database } => database.clone(),
         Output::Migrated { heads } => {
-            if heads.is_empty() { String::new() } else { format!("at {}", words(heads)) }
+            if heads.is_empty() {
+                String::new()
+            } else {
+                format!("at {}", words(heads))
+            }
         }
         Output::Restored(Restored::Unchanged) => "the schema is as it was".to_owned(),
         Output::Restored(Restored::Ahead { revisions }) => {

@@ -38,6 +38,7 @@ pub use error::DatabaseError;
 pub use names::{Aside, Kind};
 pub use roles::roles_sql;
 pub use swap::Swapped;
+pub use waiting::Queue;
 pub use watch::Watch;
 
 /// The role and the unix user of the core.

@@ -82,19 +82,34 @@ impl Cluster {
         }
     }
 
+    /// Begins to look at whom the migration of `db` waits for, on a connection that is there before it has to wait.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn queue(&self, db: &str) -> Result<Queue> {
+        Ok(Queue { link: self.link(db).await? })
+    }
+}
+
+/// Somebody who looks at whom the migration waits for.
+pub struct Queue {
+    link: PgConnection,
+}
+
+impl Queue {
     /// Who the sessions of the migration are waiting for right now.
     ///
     /// # Errors
     /// If the server cannot be asked.
-    pub async fn blockers(&self, db: &str) -> Result<Vec<String>> {
-        let mut link = self.link(db).await?;
+    pub async fn blockers(&mut self) -> Result<Vec<String>> {
         let sql = "select distinct unnest(pg_blocking_pids(pid)) from pg_stat_activity \
                    where datname = current_database() and usename = $1 and wait_event_type = 'Lock'";
-        let query = sqlx::query_as(sql).bind(MIGRATOR).fetch_all(&mut link);
+        let query = sqlx::query_as(sql).bind(MIGRATOR).fetch_all(&mut self.link);
         let pids: Vec<(i32,)> = ask("see who blocks the migration", query).await?;
-        let found = describe(&mut link, &pids.into_iter().map(|(pid,)| pid).collect::<Vec<_>>()).await?;
-        close(link).await;
-        Ok(found)
+        if pids.is_empty() {
+            return Ok(Vec::new());
+        }
+        describe(&mut self.link, &pids.into_iter().map(|(pid,)| pid).collect::<Vec<_>>()).await
     }
 }
 

@@ -144,9 +144,8 @@ impl Watch {
 
     fn is_known_table(&self, relation: i64) -> bool {
         let known = self.before.relations.get(&relation).filter(|known| known.table_like);
-        known.is_some_and(|known| {
-            self.books.as_deref().is_none_or(|books| known.name.rsplit('.').next() != Some(books))
-        })
+        known
+            .is_some_and(|known| self.books.as_deref().is_none_or(|books| known.name.rsplit('.').next() != Some(books)))
     }
 
     /// What has happened since it began.
@@ -158,13 +157,11 @@ impl Watch {
         let after = picture(&mut self.link, &self.db).await?;
         close(self.link).await;
         let before = self.before;
-        let anew = |relation: &&Relation| {
-            before.relations.get(&relation.oid).is_none_or(|known| known.file != relation.file)
-        };
+        let anew =
+            |relation: &&Relation| before.relations.get(&relation.oid).is_none_or(|known| known.file != relation.file);
         let new_files: i64 = after.relations.values().filter(anew).map(|relation| relation.bytes).sum();
-        let replaced = |known: &&Relation| {
-            after.relations.get(&known.oid).is_none_or(|relation| relation.file != known.file)
-        };
+        let replaced =
+            |known: &&Relation| after.relations.get(&known.oid).is_none_or(|relation| relation.file != known.file);
         let old_files: i64 = before.relations.values().filter(replaced).map(|relation| relation.bytes).sum();
         let rewritten = after.relations.values().filter(|relation| relation.table_like);
         let rewritten = rewritten.filter(|relation| before.relations.contains_key(&relation.oid)).filter(anew);

@@ -82,7 +82,17 @@ mod tests {
 
     fn fenced() -> Journal {
         use Step::*;
-        journal(&[(Rehearse, 9), (Close, 0), (Stop, 2), (Twin, 4), (Migrate, 5), (Start, 1), (Probe, 2), (Open, 0), (Bake, 9)])
+        journal(&[
+            (Rehearse, 9),
+            (Close, 0),
+            (Stop, 2),
+            (Twin, 4),
+            (Migrate, 5),
+            (Start, 1),
+            (Probe, 2),
+            (Open, 0),
+            (Bake, 9),
+        ])
     }
 
     #[test]

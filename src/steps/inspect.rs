@@ -56,12 +56,7 @@ struct Found {
     ahead: bool,
 }
 
-async fn look(
-    tool: &Tool,
-    database: &Database,
-    current: &[SchemaRevision],
-    proven: bool,
-) -> Result<Found, Cause> {
+async fn look(tool: &Tool, database: &Database, current: &[SchemaRevision], proven: bool) -> Result<Found, Cause> {
     match &database.migrations {
         Migrations::Alembic { ini, .. } => {
             let mut argv = tool.python(&["-c", ALEMBIC]);

@@ -28,9 +28,13 @@ pub fn report(found: &Rehearsal, look: &Look) -> String {
             migration.log_bytes / 1_000_000
         ),
     ];
-    lines.extend(migration.locks.iter().take(LOCKS).map(|lock| {
-        format!("lock {} on {} for {}", lock.mode_words(), lock.table, seconds(lock.ms))
-    }));
+    lines.extend(
+        migration
+            .locks
+            .iter()
+            .take(LOCKS)
+            .map(|lock| format!("lock {} on {} for {}", lock.mode_words(), lock.table, seconds(lock.ms))),
+    );
     let named = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
     lines.extend(named("rewritten", &migration.rewritten));
     lines.extend(named("holds for new rows only", &migration.unvalidated));
@@ -87,7 +91,8 @@ mod tests {
     #[test]
     fn a_report_names_what_was_seen() {
         let mut found = good("0003_total");
-        found.migration.locks = vec![Held { table: "public.orders".into(), mode: "AccessExclusiveLock".into(), ms: 4200 }];
+        found.migration.locks =
+            vec![Held { table: "public.orders".into(), mode: "AccessExclusiveLock".into(), ms: 4200 }];
         found.migration.rewritten = vec!["public.orders".into()];
         found.migration.slowest = Some(Statement { text: "ALTER TABLE orders".into(), ms: 4100 });
         found.old.as_mut().unwrap().probe = Some(Answer::Failed("no".into()));

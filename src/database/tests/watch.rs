@@ -8,7 +8,8 @@ use crate::model::rehearsal::Watched;
 
 /// Runs SQL as the application while somebody watches.
 async fn watched(scratch: &Scratch, sql: &str) -> Watched {
-    let mut watch = scratch.server.cluster("postgres").watch(&scratch.name, Some("public.alembic_version")).await.unwrap();
+    let mut watch =
+        scratch.server.cluster("postgres").watch(&scratch.name, Some("public.alembic_version")).await.unwrap();
     tokio::select! {
         looked = watch.look_on() => panic!("{looked:?}"),
         _ = scratch.app(sql) => {}

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::once;
 use crate::config::Database;
-use crate::database::Cluster;
+use crate::database::{Cluster, Queue};
 use crate::model::journal::Cause;
 use crate::model::names::SchemaRevision;
 use crate::steps::Job;
@@ -16,7 +16,7 @@ const TRIES: u32 = 10;
 /// Time for others to end what they began before.
 const STRANGERS: Duration = Duration::from_secs(60);
 /// Between two looks at who blocks.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 /// How long it waits for one lock. Drivers that do not use PostgreSQL's own library do not read this, and have what is
 /// set for the role.
 const LOCK_TIMEOUT: &str = "-c lock_timeout=500ms";
@@ -32,17 +32,19 @@ pub async fn migrate(
     let strangers = cluster.wait_for_strangers(db, STRANGERS).await?;
     if !strangers.is_empty() {
         let what = format!("somebody works on database {db} for longer than {} s", STRANGERS.as_secs());
-        return Err(Cause { tail: strangers, ..Cause::new(what) }
-            .hint("wait for its end, or end it; then deploy again"));
+        return Err(
+            Cause { tail: strangers, ..Cause::new(what) }.hint("wait for its end, or end it; then deploy again")
+        );
     }
     let options = std::env::var("PGOPTIONS").unwrap_or_default();
     let environment = [("PGOPTIONS".into(), format!("{options} {LOCK_TIMEOUT}").trim().into())];
+    let mut queue = cluster.queue(db).await?;
     let mut tries = 1;
     loop {
         let mut blockers = Vec::new();
         let run = tokio::select! {
             run = once(job, database, target, &environment) => run,
-            never = watch(cluster, db, &mut blockers) => never,
+            never = watch(&mut queue, &mut blockers) => never,
         };
         match run {
             Err(cause) if is_lock(&cause) => {
@@ -62,10 +64,12 @@ pub async fn migrate(
 }
 
 /// Notes who blocks, until it is dropped. That nobody can be named does not stop the migration.
-async fn watch(cluster: &Cluster, db: &str, seen: &mut Vec<String>) -> Result<(), Cause> {
+async fn watch(queue: &mut Queue, seen: &mut Vec<String>) -> Result<(), Cause> {
     loop {
-        for who in cluster.blockers(db).await.unwrap_or_default() {
-            if !seen.contains(&who) {
+        for who in queue.blockers().await.unwrap_or_default() {
+            // The same one is in the same transaction a little longer each time.
+            let head = |who: &str| who.split(", in a").next().map(str::to_owned);
+            if !seen.iter().any(|known| head(known) == head(&who)) {
                 seen.push(who);
             }
         }

@@ -83,10 +83,8 @@ async fn half_a_migration_is_detected_and_goes_back_to_the_twin() {
     assert_eq!(revisions, ["a1".parse().unwrap()]);
     assert_ne!(now, before);
     let pending = Pending { revision: "b2".parse().unwrap(), title: String::new(), nontransactional: true };
-    let inspected =
-        Inspected { pending: vec![pending], fingerprint: Some(before), ..Inspected::nothing(Lane::Fenced) };
-    let facts =
-        Facts { lane: Lane::Fenced, migrated: true, now: Some(&now), arrived: false, transactional: true };
+    let inspected = Inspected { pending: vec![pending], fingerprint: Some(before), ..Inspected::nothing(Lane::Fenced) };
+    let facts = Facts { lane: Lane::Fenced, migrated: true, now: Some(&now), arrived: false, transactional: true };
     assert_eq!(rollback::decide(&inspected, &facts), Move::SwapBack);
 }
 

@@ -27,7 +27,7 @@ pub fn database(name: &str) -> Database {
         backup: true,
         rehearse: true,
         lock_budget: Duration::from_secs(2),
-            max_window: None,
+        max_window: None,
         quarantine_days: 30,
     }
 }

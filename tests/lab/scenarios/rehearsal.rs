@@ -132,7 +132,8 @@ fn two_heads_are_refused_with_the_command_that_mends_them() {
 fn a_migration_online_gives_way_to_whoever_reads() {
     let server = server();
     let writer = Writer::start(&server);
-    let idle = "while :; do psql -XqAt -c 'begin; select count(*) from orders; select pg_sleep(1.4); commit'; sleep 0.3; done";
+    let idle =
+        "while :; do psql -XqAt -c 'begin; select count(*) from orders; select pg_sleep(1.4); commit'; sleep 0.3; done";
     let reader = server.spawn(&["runuser", "-u", "postgres", "--", "env", "PGDATABASE=tsh_erp", "bash", "-c", idle]);
     let said = server.agent("deploy v/additive");
     let mut reader = reader;
