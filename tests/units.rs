@@ -116,8 +116,7 @@ fn paths((key, value): (&str, &str)) -> Vec<String> {
     let words: Vec<&str> = match key {
         // Only told to the program, which opens it with its own rights.
         "Environment" | "Description" => return Vec::new(),
-        // Only the program; what follows is the program's business, with its own rights.
-        "ExecStart" | "ExecStopPost" => value.split(' ').take(1).collect(),
+        "ExecStart" => value.split(' ').take(1).collect(),
         _ => value.split([' ', ':']).collect(),
     };
     let words = words.into_iter().map(|word| word.trim_start_matches(['-', '+', '!', '@', '|']));

@@ -180,7 +180,7 @@ impl Watch {
         }
         let mut locks: Vec<Held> =
             longest.into_iter().map(|((table, mode), ms)| Held { table, mode, ms }).filter(Held::blocks).collect();
-        locks.sort_by(|a, b| b.ms.cmp(&a.ms));
+        locks.sort_by_key(|lock| std::cmp::Reverse(lock.ms));
         locks.truncate(TOLD);
         Ok(Watched {
             took,
