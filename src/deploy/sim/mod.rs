@@ -250,7 +250,7 @@ impl Sim {
             Work::Rehearse { .. } => Some(Step::Rehearse),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -297,7 +297,7 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Backup { .. } => {
                 Output::BackedUp { name: "2-20261121T031500Z".into(), bytes: 1, sha256: String::new() }
             }
