@@ -114,7 +114,7 @@ mod tests {
             level: Some(level),
             problem: None,
         };
-        BackupView { row, folder: String::new(), manifest: Some(manifest), proof: None }
+        BackupView { row, folder: String::new(), manifest: Some(manifest), files: None, proof: None }
     }
 
     #[test]
