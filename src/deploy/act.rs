@@ -1,6 +1,6 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, link, settle, step_unit, units};
+use super::acts::{database, link, restore, settle, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
@@ -23,6 +23,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         | Step::Inspect
         | Step::Backup
         | Step::Rehearse
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -33,8 +34,11 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         }
         Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link().await?)),
         Step::Fence => database::access(engine).await,
+        Step::Swap => Ok(Before::Database(restore::quarantine(engine))),
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
-        Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Unfence | Step::Reopen => Ok(Before::Nothing),
+        Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Count | Step::Unfence | Step::Reopen => {
+            Ok(Before::Nothing)
+        }
     }
 }
 
@@ -47,6 +51,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Inspect
         | Step::Backup
         | Step::Rehearse
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -68,6 +73,8 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         Step::Restore => database::restore(engine).await,
         Step::Unfence => database::unfence(engine).await,
         Step::Settle => settle::settle(engine).await,
+        Step::Swap => restore::swap(engine).await,
+        Step::Count => restore::count(engine).await,
     }
 }
 
@@ -81,6 +88,7 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Inspect
         | Step::Backup
         | Step::Rehearse
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -97,10 +105,12 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Reopen
         | Step::Fence
         | Step::Twin
+        | Step::Swap
         | Step::Admit
         | Step::Open
         | Step::Restore
         | Step::Unfence
-        | Step::Settle => Ok(Seen::NotDone),
+        | Step::Settle
+        | Step::Count => Ok(Seen::NotDone),
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use super::systemd::{State, Systemd};
-use super::{ballast, files, preflight, step_output};
+use super::systemd::Systemd;
+use super::{ballast, files, preflight};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
 use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
+use crate::model::leaving::Leaving;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 use crate::paths;
@@ -54,11 +55,11 @@ pub fn now() -> i64 {
 }
 
 impl Machine {
-    fn unit_of(&self, kind: &str) -> String {
+    pub(super) fn unit_of(&self, kind: &str) -> String {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
 
-    fn database(&self) -> Act<&Database> {
+    pub(super) fn database(&self) -> Act<&Database> {
         self.settings.database.as_ref().ok_or_else(|| Cause::new("no database is configured"))
     }
 
@@ -66,60 +67,17 @@ impl Machine {
         result.map_err(|error| Cause::new(format!("{what}: {error}")))
     }
 
-    fn aside(&self, kind: Kind) -> Act<Aside> {
+    pub(super) fn aside(&self, kind: Kind) -> Act<Aside> {
         let name = &self.database()?.name;
         Ok(match kind {
             Kind::Twin => Aside::twin(name, self.id),
+            Kind::Restored => Aside::restored(name, self.id),
             Kind::Quarantine => Aside::quarantine(name, self.id),
         })
     }
-
-    fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
-        if state.invocation.is_empty() || state.invocation == *before {
-            return StepNow::Idle;
-        }
-        let running = matches!(state.active.as_str(), "activating" | "deactivating" | "reloading");
-        let exited = state.active == "active" && state.sub == "exited";
-        if running || (state.active == "active" && !exited) {
-            return StepNow::Running(state.invocation.clone());
-        }
-        let report = step_output::report(&self.settings.app, kind, &state.invocation);
-        let unit = self.unit_of(kind);
-        let report = match report {
-            Some(Report::Done(_)) if !exited => None,
-            Some(Report::Failed(mut cause)) => {
-                cause.unit = Some((unit.clone(), state.invocation.clone()));
-                Some(Report::Failed(cause))
-            }
-            other => other,
-        };
-        let silent = || {
-            let how = state.ended();
-            let mut cause = step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how);
-            cause.killed = matches!(state.result.as_str(), "signal" | "core-dump" | "oom-kill");
-            Report::Failed(cause)
-        };
-        StepNow::Ended(state.invocation.clone(), Box::new(report.unwrap_or_else(silent)))
-    }
-
-    /// The first watched unit that is no longer as it was.
-    async fn first_dead(&self, watched: &[UnitWas]) -> Act<Option<Cause>> {
-        for was in watched {
-            let state = self.systemd.state(was.name.as_str()).await?;
-            if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
-                let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
-                if state.restarts > was.restarts {
-                    cause.what = format!("{} died, and systemd restarted it: {}", was.name, state.words());
-                }
-                cause.unit = Some((was.name.to_string(), was.invocation.clone()));
-                return Ok(Some(cause));
-            }
-        }
-        Ok(None)
-    }
 }
 
-fn asked(error: DatabaseError) -> Cause {
+pub(super) fn asked(error: DatabaseError) -> Cause {
     let hint = error.hint();
     Cause::new(error.to_string()).hint(hint)
 }
@@ -359,9 +317,7 @@ impl World for Machine {
     }
 
     async fn swap_back(&mut self, original: Option<&str>) -> Act<()> {
-        let (twin, quarantine) = (self.aside(Kind::Twin)?, self.aside(Kind::Quarantine)?);
-        Cluster::local().swap_back(&self.database()?.name, &twin, &quarantine, original).await.map_err(asked)?;
-        Ok(())
+        self.swap(Kind::Twin, Kind::Quarantine, original).await
     }
 
     async fn drop_twin(&mut self) -> Act<()> {
@@ -369,23 +325,33 @@ impl World for Machine {
         Cluster::local().drop(&self.database()?.name, &twin).await.map_err(asked)
     }
 
+    async fn moment(&mut self) -> Act<String> {
+        Cluster::local().moment().await.map_err(asked)
+    }
+
+    async fn make_room(&mut self, backup: &BackupName) -> Act<()> {
+        self.room_for(backup).await
+    }
+
+    async fn drop_restored(&mut self) -> Act<()> {
+        let restored = self.aside(Kind::Restored)?;
+        Cluster::local().drop(&self.database()?.name, &restored).await.map_err(asked)
+    }
+
+    async fn swap_in(&mut self, original: Option<&str>) -> Act<()> {
+        self.swap(Kind::Restored, Kind::Quarantine, original).await
+    }
+
+    async fn swap_out(&mut self, original: Option<&str>) -> Act<()> {
+        self.swap(Kind::Quarantine, Kind::Restored, original).await
+    }
+
+    async fn count_aside(&mut self, snapshot: Option<&str>, backup: Option<&BackupName>) -> Act<Vec<Leaving>> {
+        self.count(snapshot, backup).await
+    }
+
     async fn forget_old_databases(&mut self) -> Act<()> {
-        let Ok(database) = self.database() else { return Ok(()) };
-        let horizon = now() - i64::from(database.quarantine_days) * 86_400_000;
-        let leftovers = Cluster::local().leftovers(&database.name).await.map_err(asked)?;
-        for leftover in leftovers {
-            let made = self.store.deployment(leftover.aside.deployment).await;
-            let ended = made.map_err(|error| Cause::new(super::chain(&error)))?.and_then(|(row, _)| row.ended);
-            let forgotten = match leftover.aside.kind {
-                // The last twin stays until the next deployment has been settled.
-                Kind::Twin => leftover.aside.deployment != self.id && ended.is_some(),
-                Kind::Quarantine => ended.is_some_and(|ended| ended < horizon),
-            };
-            if forgotten {
-                Cluster::local().drop(&database.name, &leftover.aside).await.map_err(asked)?;
-            }
-        }
-        Ok(())
+        self.forget_asides().await
     }
 }
 

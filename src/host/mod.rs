@@ -1,7 +1,9 @@
 //! The machine: systemd, links, the door.
 
+mod attend;
 pub mod backups;
 pub mod ballast;
+pub mod beside;
 pub mod files;
 pub mod machine;
 pub mod notify;

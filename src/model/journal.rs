@@ -3,12 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lane::Lane;
-use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
+use super::leaving::Leaving;
+use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
+
+pub use super::inspected::{Inspected, Pending, Script};
 
 /// The kernel's id of the current boot.
 pub type Boot = String;
@@ -107,6 +109,23 @@ pub enum Goal {
     Revision(Option<super::names::Wanted>),
     /// A release that is kept on this server.
     Release(ReleaseId),
+    /// A backup, in place of the live database.
+    Restore(Restoring),
+}
+
+/// Which backup is to be live, and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// The backup.
+    pub backup: BackupName,
+    /// The release that is to run on it: the live one, unless another was named.
+    pub release: ReleaseId,
+    /// The schema's revisions in it.
+    pub schema: Vec<SchemaRevision>,
+    /// The release that ran when it was taken.
+    pub running: Option<ReleaseId>,
+    /// What it sees, as `pg_current_snapshot()` told it; `None` if it was taken on another server.
+    pub snapshot: Option<String>,
 }
 
 /// The world before a step: what recovery compares with.
@@ -187,7 +206,7 @@ pub enum Output {
     /// A backup was proven.
     Proven {
         /// The backup.
-        backup: super::names::BackupName,
+        backup: BackupName,
         /// How many tables were compared.
         tables: usize,
         /// How many rows they have.
@@ -196,7 +215,7 @@ pub enum Output {
     /// Backups were deleted.
     Forgotten {
         /// Their names.
-        backups: Vec<super::names::BackupName>,
+        backups: Vec<BackupName>,
     },
     /// The units are up, with these runs.
     Up(Vec<UnitWas>),
@@ -209,6 +228,30 @@ pub enum Output {
     Twinned {
         /// Its name.
         database: String,
+        /// What it sees, as `pg_current_snapshot()` tells it.
+        #[serde(default)]
+        snapshot: Option<String>,
+    },
+    /// A backup was restored beside the live database, and is what its manifest says.
+    Loaded {
+        /// The name of the database.
+        database: String,
+        /// How many tables were compared.
+        tables: usize,
+        /// How many rows they have.
+        rows: u64,
+    },
+    /// The restored database is live.
+    Swapped {
+        /// The name under which the one is kept that was live.
+        quarantine: String,
+    },
+    /// What only the database has that was kept aside.
+    Counted {
+        /// Its name.
+        quarantine: String,
+        /// Its tables.
+        tables: Vec<Leaving>,
     },
     /// The schema is at these revisions now.
     Migrated {
@@ -240,77 +283,6 @@ pub struct Fetched {
     pub author: String,
 }
 
-/// What the inspection found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inspected {
-    /// The lane.
-    pub lane: Lane,
-    /// Revisions the database is at.
-    pub current: Vec<SchemaRevision>,
-    /// Revisions the release wants.
-    pub target: Vec<SchemaRevision>,
-    /// Pending migrations, oldest first.
-    pub pending: Vec<Pending>,
-    /// Fingerprint of the schema before anything happened; `None` without a database.
-    pub fingerprint: Option<String>,
-    /// Whether a backup is made before pending migrations.
-    #[serde(default = "yes")]
-    pub backup: bool,
-    /// Whether pending migrations are rehearsed first.
-    #[serde(default)]
-    pub rehearse: bool,
-    /// Every migration of the release that has a file.
-    #[serde(default)]
-    pub scripts: Vec<Script>,
-    /// Whether the release does not know the schema as it is, and was proven to live on it.
-    #[serde(default)]
-    pub ahead: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Inspected {
-    /// Nothing is pending, and nothing is known of a database.
-    #[must_use]
-    pub fn nothing(lane: Lane) -> Self {
-        Self {
-            lane,
-            current: Vec::new(),
-            target: Vec::new(),
-            pending: Vec::new(),
-            fingerprint: None,
-            backup: true,
-            rehearse: false,
-            scripts: Vec::new(),
-            ahead: false,
-        }
-    }
-}
-
-/// The file of a migration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Script {
-    /// Its revision.
-    pub revision: SchemaRevision,
-    /// Its name.
-    pub file: String,
-    /// SHA-256 of its text, in hexadecimal.
-    pub sha256: String,
-}
-
-/// A migration that has not run yet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pending {
-    /// Its revision.
-    pub revision: SchemaRevision,
-    /// Its title.
-    pub title: String,
-    /// Whether it may leave half of its work behind when it fails.
-    pub nontransactional: bool,
-}
-
 /// What a rollback did about the database, by the cases of the design.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -329,6 +301,11 @@ pub enum Restored {
     },
     /// Case 3: the schema has changed and there is nothing to swap back to; a person must look.
     HandedOver,
+    /// The database from before a restore is live again; the restored one is kept aside under this name.
+    Reverted {
+        /// The restored database.
+        aside: String,
+    },
 }
 
 /// Why a step failed: for people first.

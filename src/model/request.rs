@@ -77,6 +77,11 @@ pub enum Work {
         /// The release that is live now, and its commit.
         old: Option<Old>,
     },
+    /// Restore a backup into the database that was made for this deployment beside the live one.
+    Restore {
+        /// The backup.
+        backup: BackupName,
+    },
     /// Delete these backups.
     Forget {
         /// Their names.
@@ -137,6 +142,7 @@ impl Work {
             Self::Folders { .. } => "folders",
             Self::Prove { .. } => "prove",
             Self::Rehearse { .. } => "rehearse",
+            Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
             Self::Prune { .. } => "prune",

@@ -22,6 +22,8 @@ pub enum Step {
     Backup,
     /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
     Rehearse,
+    /// Restore a backup into a database beside the live one, and compare.
+    Load,
     /// Close the door: nginx answers 503.
     Close,
     /// Stop the units of the application.
@@ -32,6 +34,8 @@ pub enum Step {
     Twin,
     /// Run the pending migrations.
     Migrate,
+    /// Make the restored database the live one, and keep the live one aside.
+    Swap,
     /// Point the link at the new release.
     Switch,
     /// Let the application's own role connect again, still behind the closed door.
@@ -48,6 +52,8 @@ pub enum Step {
     Bake,
     /// Record the release as the good one.
     Settle,
+    /// Count what only the database has that was kept aside.
+    Count,
     /// Delete what is no longer needed.
     Prune,
 
@@ -73,18 +79,20 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Fetch,
         Build,
         Seal,
         Inspect,
         Backup,
         Rehearse,
+        Load,
         Close,
         Stop,
         Fence,
         Twin,
         Migrate,
+        Swap,
         Switch,
         Admit,
         Start,
@@ -93,6 +101,7 @@ impl Step {
         Workers,
         Bake,
         Settle,
+        Count,
         Prune,
         Halt,
         Restore,
@@ -114,11 +123,13 @@ impl Step {
             Inspect => "inspect",
             Backup => "backup",
             Rehearse => "rehearse",
+            Load => "load",
             Close => "close",
             Stop => "stop",
             Fence => "fence",
             Twin => "twin",
             Migrate => "migrate",
+            Swap => "swap",
             Switch => "switch",
             Admit => "admit",
             Start => "start",
@@ -127,6 +138,7 @@ impl Step {
             Workers => "workers",
             Bake => "bake",
             Settle => "settle",
+            Count => "count",
             Prune => "prune",
             Halt => "halt",
             Restore => "restore",
@@ -149,11 +161,12 @@ impl Step {
             Inspect => Some("inspect"),
             Backup => Some("backup"),
             Rehearse => Some("rehearse"),
+            Load => Some("restore"),
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle | Halt | Restore
-            | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers | Settle | Count | Halt
+            | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -166,7 +179,7 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Settle | Prune)
+        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Load | Settle | Count | Prune)
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -184,7 +197,7 @@ impl Step {
     /// Whether its failure leaves the result as it is.
     #[must_use]
     pub fn is_optional(self) -> bool {
-        self == Prune
+        matches!(self, Count | Prune)
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
@@ -211,6 +224,15 @@ impl Step {
         }
         plan
     }
+
+    /// The steps in order that put a backup in the live database's place.
+    #[must_use]
+    pub fn restore_plan() -> Vec<Self> {
+        vec![
+            Inspect, Load, Close, Stop, Fence, Swap, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle, Count,
+            Prune,
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -226,13 +248,16 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        for lane in [Lane::Code, Lane::Online, Lane::Fenced] {
+        let plans = [Lane::Code, Lane::Online, Lane::Fenced].map(|lane| {
             let seen = if lane == Lane::Online { Lane::Fenced } else { lane };
             let inspected = Inspected { rehearse: true, ..Inspected::nothing(seen) };
             let plan = Step::plan(Some(&inspected), Some(lane), false);
             assert_eq!(plan.contains(&Rehearse), lane != Lane::Code, "{lane:?}");
+            plan
+        });
+        for plan in plans.into_iter().chain([Step::restore_plan()]) {
             let first = plan.iter().position(|step| step.touches()).unwrap();
-            assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
+            assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");
         }
     }
 }
