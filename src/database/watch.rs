@@ -70,18 +70,6 @@ impl Cluster {
         })
     }
 
-    /// Gives the planner what a restored database lacks and a live one has.
-    ///
-    /// # Errors
-    /// If the server fails.
-    pub async fn analyze(&self, db: &str) -> Result<()> {
-        let bound = Duration::from_secs(3600);
-        let mut link = self.link_for(db, bound).await?;
-        super::run_for(bound, &mut link, &format!("count what is in database {db}"), "analyze").await?;
-        close(link).await;
-        Ok(())
-    }
-
     /// The size of `db` on disk in bytes.
     ///
     /// # Errors

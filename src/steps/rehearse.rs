@@ -5,7 +5,7 @@
 //! others, nobody hears.
 
 use std::ffi::{OsStr, OsString};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::output::say;
 use super::prove::{self, PORT, Scratch};
@@ -18,6 +18,9 @@ use crate::model::lane::{Lane, seconds};
 use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha};
 use crate::model::rehearsal::{Answer, Rehearsal, Trial, Watched};
 use crate::model::request::{Old, Work};
+
+/// Time to count what is in the tables, without which no statement is planned as on production.
+const ANALYZE: Duration = Duration::from_hours(1);
 
 /// Rehearses.
 ///
@@ -76,7 +79,7 @@ struct Played {
 impl Stage<'_> {
     async fn play(&self, revision: &Sha, old: Option<&Old>) -> Result<Played, Cause> {
         let (cluster, db) = (&self.scratch.cluster, &self.database.name);
-        cluster.analyze(db).await?;
+        cluster.analyze(db, ANALYZE).await?;
         let books = self.database.migrations.books();
         let before = cluster.fingerprint(db, books).await?;
         let migration = self.migrate().await?;
