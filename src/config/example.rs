@@ -71,7 +71,7 @@ fn the_example_configures_the_sample_application() {
     );
     assert_eq!(settings.build.lock, Lock::Requirements("requirements.txt".into()));
     let database = settings.database.unwrap();
-    assert_eq!((database.lane, database.backup, database.quarantine_days), (MigrationLane::Fenced, true, 30));
+    assert_eq!((database.lane, database.backup, database.quarantine_days), (MigrationLane::Auto, true, 30));
     let ProbePlan { probes, deadline, interval, successes, bake, users } = settings.probe;
     assert_eq!(users.as_deref(), Some("http://127.0.0.1/health"));
     assert_eq!((deadline, interval), (Duration::from_mins(1), Duration::from_millis(250)));

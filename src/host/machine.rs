@@ -7,19 +7,23 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 use super::systemd::Systemd;
-use super::{ballast, files, gauge, slots};
+use super::{ballast, files, gauge, preflight, slots};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
+use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot};
-use crate::store::Store;
+use crate::paths;
+use crate::store::{Store, StoreError};
 
 /// Nobody waits longer than this for a signal that may have been missed.
 const BELT: Duration = Duration::from_secs(5);
+/// How many earlier deployments are looked at.
+const EARLIER: u32 = 20;
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
 /// A slot ends by its own drain deadline; this is for what comes after it.
@@ -86,7 +90,7 @@ impl World for Machine {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
         let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
         if let Err(error) = &written
-            && ballast::let_go(Path::new(crate::paths::STATE))
+            && ballast::let_go(Path::new(paths::STATE))
         {
             tracing::error!("the journal uses its last room: {}", super::chain(error));
             written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
@@ -259,7 +263,40 @@ impl World for Machine {
         for link in self.settings.links() {
             kept.extend(self.link(link).await?);
         }
+        if self.settings.database.is_some() {
+            // The schema may be ahead of what is live: then only this release knows it, and could ever take it back.
+            let schema = self.schema().await?;
+            let knows = self.store.migrated_to(&self.settings.app, &schema).await;
+            kept.extend(knows.map_err(|error| Cause::new(super::chain(&error)))?);
+        }
         Ok(kept)
+    }
+
+    async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool> {
+        let proven = self.store.proven_on(&self.settings.app, revision, schema).await;
+        proven.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName> {
+        preflight::proven_backup(&self.settings, schema, now())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        let failed = |error: StoreError| Cause::new(super::chain(&error));
+        let rows = self.store.history(Some(&self.settings.app), EARLIER).await.map_err(failed)?;
+        let mut journals = Vec::new();
+        for row in rows.iter().filter(|row| row.id != self.id) {
+            journals.push(self.store.journal(row.id).await.map_err(failed)?);
+        }
+        Ok(journals)
+    }
+
+    async fn room(&mut self, bytes: u64) -> Act<()> {
+        preflight::room(Path::new(paths::CLUSTERS), bytes)
+    }
+
+    async fn preflight(&mut self, lane: Lane) -> Act<()> {
+        preflight::database(&Cluster::local(), self.database()?, lane).await
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {

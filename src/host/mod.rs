@@ -1,5 +1,6 @@
 //! The machine: systemd, links, the door.
 
+mod attend;
 pub mod backups;
 pub mod ballast;
 pub mod beside;
@@ -7,10 +8,10 @@ pub mod files;
 mod gauge;
 pub mod machine;
 pub mod notify;
+mod preflight;
 pub mod slots;
 pub mod step_output;
 pub mod systemd;
-mod vigil;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

@@ -15,6 +15,7 @@
 
 use super::fold::Progress;
 use super::journal::{Before, Boot, Fact, Goal, Journal, Output, Restored};
+use super::lane::Lane;
 use super::names::ReleaseId;
 use super::outcome::Verdict;
 use super::slot::Slot;
@@ -67,7 +68,7 @@ pub fn plan(journal: &Journal) -> Vec<Step> {
         return Step::restore_plan();
     }
     let kept = matches!(goal, Some(Goal::Release(_)));
-    Step::plan(journal.inspected().map(|inspected| inspected.lane), kept, with_slots(journal))
+    Step::plan(journal.inspected(), journal.lane(), kept, with_slots(journal))
 }
 
 /// Whether the new release is started beside the one that serves.
@@ -142,8 +143,10 @@ pub fn at_boot(journal: &Journal, boot: &Boot, own: ReleaseId) -> Option<AtBoot>
         return Some(AtBoot::Link(Some(release(journal, own))));
     }
     let from = journal.order().and_then(|order| order.from);
-    let unsettled = journal.touched(Step::Migrate) || journal.touched(Step::Swap);
-    if unsettled { Some(AtBoot::Hold(from)) } else { Some(AtBoot::Link(from)) }
+    // Online, the old release lives on either schema, and the migration is one transaction.
+    let half = journal.touched(Step::Migrate) && journal.lane() != Some(Lane::Online);
+    let unsettled = half || journal.touched(Step::Swap);
+    Some(if unsettled { AtBoot::Hold(from) } else { AtBoot::Link(from) })
 }
 
 /// The step whose intent has no outcome yet.
@@ -283,6 +286,7 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
         // One that dies again and again would take the processor from the one that is probed.
         when(true, Step::Return);
         when(true, Step::Halt);
+        when(was(Step::Migrate), Step::Restore);
         when(true, Step::SwitchBack);
         when(true, Step::Reprobe);
         when(was(Step::Stop), Step::ReturnWorkers);
@@ -293,7 +297,9 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
     when(was(Step::Switch), Step::SwitchBack);
     when(was(Step::Fence), Step::Unfence);
     when(was(Step::Stop) && had_release, Step::Return);
-    when(was(Step::Stop) && had_release, Step::Reprobe);
+    // Online, the old release may never have stopped, and is shown to be healthy all the same.
+    let online = was(Step::Migrate) && journal.lane() == Some(Lane::Online);
+    when((was(Step::Stop) || online) && had_release, Step::Reprobe);
     when(was(Step::Close), Step::Reopen);
     when(was(Step::Stop) && had_release, Step::ReturnWorkers);
     // When everything runs again there is time for it.

@@ -21,6 +21,7 @@ mod scenarios {
     mod folders;
     mod input;
     mod operator;
+    mod rehearsal;
     mod restore;
     mod slots;
     mod ssh;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{Db, Run, Sim, link_of, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
+use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot};
 
@@ -185,6 +186,26 @@ impl World for Sim {
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
         Ok(self.disk.links.values().copied().chain(self.disk.good).collect())
+    }
+
+    async fn proven_on(&mut self, _revision: &Sha, _schema: &[SchemaRevision]) -> Act<bool> {
+        Ok(false)
+    }
+
+    async fn proven_backup(&mut self, _schema: &[SchemaRevision]) -> Act<BackupName> {
+        Ok("1-20261121T031500Z".parse().unwrap())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        Ok(Vec::new())
+    }
+
+    async fn room(&mut self, _bytes: u64) -> Act<()> {
+        Ok(())
+    }
+
+    async fn preflight(&mut self, _lane: Lane) -> Act<()> {
+        Ok(())
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {
