@@ -31,13 +31,15 @@ pub enum Event {
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
     BackupFailed,
+    /// Somebody said that something was pushed, and it will not be forgotten.
+    Pushed,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Accepted,
         Deployed,
         Failed,
@@ -50,6 +52,7 @@ impl Event {
         DoorOpened,
         DatabaseSwappedBack,
         BackupFailed,
+        Pushed,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -68,6 +71,7 @@ impl Event {
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
+            Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
+use super::face::Face;
 use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, Wanted};
@@ -20,7 +21,9 @@ use crate::model::step::Step;
 pub async fn serve(builder: zbus::connection::Builder<'_>, core: Arc<impl Core>) -> zbus::Result<Connection> {
     let connection = builder.build().await?;
     let bus = fdo::DBusProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
-    connection.object_server().at(PATH, Agent { core, bus }).await?;
+    let callers = Callers(bus);
+    connection.object_server().at(PATH, Face { core: Arc::clone(&core), callers: callers.clone() }).await?;
+    connection.object_server().at(PATH, Agent { core, callers }).await?;
     // By default a second core would take the name from the first; there must never be two.
     connection.request_name_with_flags(NAME, fdo::RequestNameFlags::DO_NOT_QUEUE).await?;
     Ok(connection)
@@ -36,9 +39,12 @@ pub async fn changed(connection: &Connection, app: &App, id: DeploymentId, state
 
 struct Agent<C> {
     core: Arc<C>,
-    /// Kept: making one costs far more than a call.
-    bus: fdo::DBusProxy<'static>,
+    callers: Callers,
 }
+
+/// Asks the bus who is who. Kept: making one costs far more than a call.
+#[derive(Clone)]
+pub(super) struct Callers(fdo::DBusProxy<'static>);
 
 #[zbus::interface(name = "sale.tsh.Agent1")]
 impl<C: Core> Agent<C> {
@@ -49,7 +55,7 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
         let force = flags(&options, &["force"])?.contains(&"force");
         Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
@@ -62,14 +68,14 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         flags(&options, &[])?;
         let to = (to != 0).then_some(DeploymentId(to));
         Ok(self.core.rollback(by, app.parse()?, to).await?.0)
     }
 
     async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         self.core.abort(by, DeploymentId(id)).await
     }
 
@@ -108,19 +114,19 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         let daily = flags(&options, &["daily"])?.contains(&"daily");
         self.core.care(by, app.parse()?, if daily { Care::Daily } else { Care::Backup }, None).await
     }
 
     async fn verify_backup(&self, app: &str, name: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         let name = if name.is_empty() { None } else { Some(name.parse()?) };
         self.core.care(by, app.parse()?, Care::Verify, name).await
     }
 
     async fn prune_backups(&self, app: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
-        let by = self.caller(&header).await?;
+        let by = self.callers.of(&header).await?;
         self.core.care(by, app.parse()?, Care::Prune, None).await
     }
 
@@ -154,11 +160,11 @@ impl<C: Core> Agent<C> {
     ) -> zbus::Result<()>;
 }
 
-impl<C: Core> Agent<C> {
-    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
+impl Callers {
+    pub(super) async fn of(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
         let unknown = || Refusal::internal("the bus does not say who asks");
         let sender = header.sender().ok_or_else(unknown)?.to_owned();
-        let credentials = self.bus.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
+        let credentials = self.0.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
         let uid = credentials.unix_user_id().ok_or_else(unknown)?;
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
         Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })

@@ -8,7 +8,7 @@ use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, bus, database, door, folders, generated, has_door, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 
@@ -89,6 +89,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     reload(in_units)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    pushes(&settings, is_changed(Path::new(&units::poll_path(app))), is_changed(Path::new(&bus::policy_path(app))))?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
@@ -258,22 +259,44 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
 /// The timer of the daily backup runs if the settings want one.
 fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
     let Some(timer) = settings.database.as_ref().map(|_| units::backup_timer(&settings.app)) else { return Ok(()) };
-    let is = |what: &str| command(&["systemctl", "--quiet", what, &timer], "").is_ok();
+    wind(&timer, settings.backup.schedule.clone(), "backup.schedule", changed)
+}
+
+/// So does the one that polls; and who may say that something was pushed is known to the bus.
+fn pushes(settings: &Settings, changed: bool, bus_changed: bool) -> Result<(), InitError> {
+    let every = settings.push.poll.map(|every| format!("every {} s", every.as_secs()));
+    wind(&units::poll_timer(&settings.app), every, "push.poll", changed)?;
+    let policy = bus::policy_path(&settings.app);
+    let leftover = settings.push.users.is_empty() && Path::new(&policy).exists();
+    if leftover {
+        fs::remove_file(&policy).map_err(|error| Failure::new(format!("remove {policy}"), error))?;
+        tell(Change::Made, &format!("{policy} is gone, as push.users says"));
+    }
+    if bus_changed || leftover {
+        let [name, path] = ["org.freedesktop.DBus", "/org/freedesktop/DBus"];
+        command(&["busctl", "--quiet", "call", name, path, name, "ReloadConfig"], "")?;
+    }
+    Ok(())
+}
+
+/// A timer runs if the settings want it: then they say how often.
+fn wind(timer: &str, often: Option<String>, key: &str, changed: bool) -> Result<(), InitError> {
+    let is = |what: &str| command(&["systemctl", "--quiet", what, timer], "").is_ok();
     let runs = is("is-enabled") && is("is-active");
-    match &settings.backup.schedule {
-        Some(schedule) => {
+    match often {
+        Some(often) => {
             if !runs {
-                command(&["systemctl", "--quiet", "enable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "enable", "--now", timer], "")?;
             } else if changed {
-                command(&["systemctl", "restart", &timer], "")?;
+                command(&["systemctl", "restart", timer], "")?;
             }
-            tell(made(!runs || changed), &format!("{timer}: {schedule}"));
+            tell(made(!runs || changed), &format!("{timer}: {often}"));
         }
         None => {
             if runs {
-                command(&["systemctl", "--quiet", "disable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "disable", "--now", timer], "")?;
             }
-            tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
+            tell(made(runs), &format!("{timer} is off, as {key} says"));
         }
     }
     Ok(())

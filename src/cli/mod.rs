@@ -11,6 +11,7 @@ mod history;
 mod init;
 mod journal;
 mod logs;
+mod push_hint;
 mod recover;
 pub mod render;
 mod rollback;
@@ -61,6 +62,7 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    PushHint(push_hint::Args),
     #[command(hide = true)]
     Core(core::Args),
     #[command(hide = true)]
@@ -89,6 +91,7 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::PushHint(args) => wait(push_hint::run(args)),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),
             Command::Step(args) => wait(step::run(args)),

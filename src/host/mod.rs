@@ -7,6 +7,7 @@ pub mod machine;
 pub mod notify;
 pub mod step_output;
 pub mod systemd;
+pub mod users;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

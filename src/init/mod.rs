@@ -1,5 +1,6 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
+pub mod bus;
 pub mod database;
 pub mod door;
 pub mod folders;
@@ -44,6 +45,7 @@ pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![folders::table(settings, facts)];
     all.extend(units::drop_ins(settings, facts));
     all.push(polkit::rule(settings));
+    all.extend(bus::policy(settings));
     if has_door(settings) {
         all.push(door::snippet(&settings.app));
     }
@@ -80,6 +82,9 @@ url = "ssh://git@forge.example/erp.git"
 branch = "main"
 key = "/etc/tsh-agent/credentials/100%.key"
 timeout = "2min"
+[push]
+poll = "5min"
+users = ["git"]
 [build]
 timeout = "15min"
 [service]

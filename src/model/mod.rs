@@ -9,6 +9,7 @@ pub mod lane;
 pub mod machine;
 pub mod names;
 pub mod outcome;
+pub mod push;
 pub mod request;
 pub mod retention;
 pub mod rollback;

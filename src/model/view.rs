@@ -6,6 +6,7 @@ use super::journal::{Cause, Invocation, Pending};
 use super::lane::Lane;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::push::PushView;
 use super::step::Step;
 use super::trigger::Trigger;
 
@@ -117,6 +118,9 @@ pub struct StatusView {
     pub running: Option<DeploymentId>,
     /// The last one that ended.
     pub last: Option<HistoryRow>,
+    /// Pushes whose turn has not come, oldest first.
+    #[serde(default)]
+    pub pushes: Vec<PushView>,
 }
 
 /// One unit now.

@@ -7,10 +7,11 @@ use crate::model::step::Step;
 
 impl Store {
     /// Accepts a deployment; its number. `kind` is "deploy" or "rollback", `wanted` is for people; a kept release is
-    /// named, a new one is named after the deployment.
+    /// named, a new one is named after the deployment. `push` is the newest push that it answers, if it answers any.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another one runs for this application; or if the state cannot be written.
+    #[expect(clippy::too_many_arguments, reason = "they are the columns of one row, and are stored at once")]
     pub async fn accept(
         &self,
         app: &App,
@@ -19,6 +20,7 @@ impl Store {
         order: Order,
         at: i64,
         boot: &str,
+        push: Option<u32>,
     ) -> Result<DeploymentId, StoreError> {
         let kept = match order.goal {
             Goal::Release(kept) => Some(kept),
@@ -51,6 +53,9 @@ impl Store {
                 .await?;
         }
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
+        if let Some(newest) = push {
+            super::pushes::take(&mut transaction, app, newest, id).await?;
+        }
         transaction.commit().await?;
         Ok(id)
     }

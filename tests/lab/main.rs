@@ -19,6 +19,7 @@ mod scenarios {
     mod crash;
     mod input;
     mod operator;
+    mod push;
     mod ssh;
     mod stop;
     mod variants;
