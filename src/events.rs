@@ -33,13 +33,15 @@ pub enum Event {
     BackupFailed,
     /// Somebody said that something was pushed, and it will not be forgotten.
     Pushed,
+    /// A request from the network was refused.
+    RequestRefused,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Accepted,
         Deployed,
         Failed,
@@ -53,6 +55,7 @@ impl Event {
         DatabaseSwappedBack,
         BackupFailed,
         Pushed,
+        RequestRefused,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -72,6 +75,7 @@ impl Event {
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
             Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
+            RequestRefused => "8d0f6a3be9174c2fa5c1d7402be8913c",
         }
     }
 }

@@ -18,6 +18,8 @@ url = "ssh://git@forge.example/erp.git"
 branch = "main"
 key = "/etc/tsh-agent/credentials/erp.key"
 [push]
+webhook = "gitea"
+repository = "acme/erp"
 poll = "10min"
 users = ["git"]
 [build]
@@ -187,7 +189,13 @@ fn analyze(tree: &Path, arguments: &[&str]) -> Option<Output> {
 
 fn instances() -> impl Iterator<Item = String> {
     let steps = kinds().into_iter().map(|kind| format!("tsh-agent-{kind}@erp.service"));
-    let ours = ["tsh-agent.service", "tsh-agent-recover.service", "tsh-backup@erp.service", "tsh-poll@erp.service"];
+    let ours = [
+        "tsh-agent.service",
+        "tsh-agent-recover.service",
+        "tsh-agent-webhook.service",
+        "tsh-backup@erp.service",
+        "tsh-poll@erp.service",
+    ];
     ours.map(str::to_owned).into_iter().chain(steps)
 }
 
@@ -221,7 +229,9 @@ fn exposure_stays_low() {
 fn systemd_understands_every_line() {
     let tree = tree();
     let files: Vec<String> = instances()
-        .chain(["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer"].map(str::to_owned))
+        .chain(
+            ["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer", "tsh-agent-webhook.socket"].map(str::to_owned),
+        )
         .map(|unit| tree.path().join(unit).to_str().unwrap().to_owned())
         .collect();
     let mut arguments = vec!["verify", "--man=no"];

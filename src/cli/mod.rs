@@ -21,6 +21,7 @@ mod status;
 mod step;
 pub mod terminal;
 mod watch;
+mod webhook;
 mod which;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,7 @@ enum Command {
     Check(check::Args),
     Init(init::Args),
     PushHint(push_hint::Args),
+    Webhook(webhook::Args),
     #[command(hide = true)]
     Core(core::Args),
     #[command(hide = true)]
@@ -92,6 +94,7 @@ impl Cli {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
             Command::PushHint(args) => wait(push_hint::run(args)),
+            Command::Webhook(args) => wait(webhook::run(args)),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),
             Command::Step(args) => wait(step::run(args)),

@@ -82,7 +82,7 @@ impl Daemon {
         let (id, new) = self.store.remember_push(&app, &push, now()).await.map_err(broken)?;
         if new {
             if push.trigger != Trigger::Poll {
-                tracing::info!(tsh_app = %app, message_id = Event::Pushed.id(), "push {id} of {app} from {}", push.by);
+                tracing::info!(tsh_app = %app, message_id = Event::Pushed.id(), "push {id} of {app} is noted, from {}", push.by);
                 // What made earlier attempts fail may be over.
                 self.attending().entry(app).or_default().not_before = None;
             }

@@ -4,6 +4,7 @@ pub mod bus;
 pub mod database;
 pub mod door;
 pub mod folders;
+pub mod hook;
 pub mod machine;
 pub mod polkit;
 pub mod units;
@@ -46,6 +47,7 @@ pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     all.extend(units::drop_ins(settings, facts));
     all.push(polkit::rule(settings));
     all.extend(bus::policy(settings));
+    all.extend(hook::drop_in(settings));
     if has_door(settings) {
         all.push(door::snippet(&settings.app));
     }
@@ -83,6 +85,8 @@ branch = "main"
 key = "/etc/tsh-agent/credentials/100%.key"
 timeout = "2min"
 [push]
+webhook = "github"
+repository = "acme/erp"
 poll = "5min"
 users = ["git"]
 [build]

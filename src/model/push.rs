@@ -19,6 +19,21 @@ pub struct Hint {
     pub revision: Option<Sha>,
 }
 
+/// What is expected of one application's forge: root's file, which PID 1 hands to the network face and to nobody else.
+/// It cannot be printed, because it holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// The kind of forge.
+    pub forge: Forge,
+    /// The repository, as the forge names it.
+    pub repository: String,
+    /// The branch that is deployed.
+    pub branch: String,
+    /// What only the forge and this server know.
+    pub secret: String,
+}
+
 /// A push as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {

@@ -27,7 +27,7 @@ fn push(server: &Server, what: &str) -> String {
 
 /// Waits until nothing waits and nothing runs.
 fn quiet(server: &Server) {
-    until("everything has settled", seconds(120), || {
+    until("everything has settled", seconds(300), || {
         let status = server.status();
         (status.pushes.is_empty() && status.running.is_none()).then_some(())
     });
@@ -125,6 +125,79 @@ fn the_core_may_die_at_any_moment_after_it_has_answered() {
         quiet(&server);
         assert_eq!(since_the_start(&server), expected, "after {delay} s");
     }
+}
+
+/// A server that takes GitHub's webhooks.
+fn with_webhook() -> Server {
+    let server = Server::ready();
+    server.set("webhook", "\"github\"");
+    server.agent("init tsh-erp").ok();
+    server
+}
+
+/// What the network face answers to a webhook about this commit.
+fn hook(server: &Server, rest: &str) -> String {
+    server.ok(&format!("/opt/tests-lab/forge {rest}"))
+}
+
+#[test]
+fn a_webhook_makes_a_push_live_and_an_old_one_nothing() {
+    let server = with_webhook();
+    let revision = push(&server, "push good2");
+    let old = server.tip("v/slow-build");
+    assert!(hook(&server, &format!("{revision} first guessed")).starts_with("403 "));
+    assert!(hook(&server, &format!("{revision} first")).starts_with("202 "));
+    let id = server.begun(server.old().id);
+    assert_eq!(server.settled(id), Verdict::Deployed);
+    server.verify_live(&Release { id, revision: revision.clone() });
+    let view = server.show(id);
+    assert_eq!(view.by, "github dana");
+    assert!(matches!(view.trigger, Trigger::Webhook { .. }), "{:?}", view.trigger);
+    // Again, under another name, and for what is somewhere in the repository: the remote says what is deployed.
+    for again in [format!("{revision} first"), format!("{revision} second"), format!("{old} third")] {
+        assert!(hook(&server, &again).starts_with("202 "));
+    }
+    quiet(&server);
+    assert_eq!(server.newest(), id);
+    // With a new secret the old one is worth nothing.
+    let secret =
+        "tsh-agent webhook show --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"secret\"])'";
+    let before = server.ok(secret);
+    server.agent("webhook rotate").ok();
+    assert_ne!(server.ok(secret), before);
+    assert!(hook(&server, &format!("{old} fourth '{before}'")).starts_with("403 "));
+    assert!(hook(&server, &format!("{old} fourth")).starts_with("202 "));
+}
+
+#[test]
+fn the_network_face_may_do_nothing_but_say_that_something_was_pushed() {
+    let server = with_webhook();
+    let user = "tsh-agent-webhook";
+    let call = "busctl call sale.tsh.Agent1 /sale/tsh/Agent1";
+    for line in [
+        format!("{call} sale.tsh.Agent1 Deploy 'ssa{{sv}}' tsh-erp '' 0"),
+        format!("{call} sale.tsh.Agent1 History su '' 5"),
+        format!("{call} org.freedesktop.DBus.Introspectable Introspect"),
+        "systemctl --no-ask-password start tsh-agent-ask@tsh-erp.service".to_owned(),
+        "cat /etc/tsh-agent/credentials/tsh-erp.webhook".to_owned(),
+        "cat /etc/tsh-agent/apps/tsh-erp.env".to_owned(),
+        "ls /var/lib/tsh-agent".to_owned(),
+    ] {
+        assert_ne!(server.sh_as(user, &line).code, 0, "{line}");
+    }
+    // What it says is a hint, and of a kind that the settings name.
+    let push = |hint: &str| server.sh_as(user, &format!("{call} sale.tsh.Agent1.Face Push 'sa{{sv}}' tsh-erp {hint}"));
+    assert_ne!(push("1 forge s gitlab").code, 0);
+    assert_ne!(push("0").code, 0);
+    assert_ne!(push("2 forge s github by s root").code, 0);
+    push("1 forge s github").ok();
+    quiet(&server);
+    assert_eq!(server.newest(), server.old().id);
+    // It sees nothing of the agent's from where it is.
+    hook(&server, &server.tip("main"));
+    let inside = "nsenter -t $(systemctl show -P MainPID tsh-agent-webhook) -m -n --";
+    assert_ne!(server.sh(&format!("{inside} ls /var/lib/tsh-agent")).code, 0);
+    assert_eq!(server.ok(&format!("{inside} ls /sys/class/net")), "lo");
 }
 
 /// Whatever was tried is left to a person: asking again does not repeat it.
