@@ -2,7 +2,9 @@
 # The base image and the wheelhouse of scripts/lab, which sources this. Two read-only layers in $CACHE, each named
 # by a hash of all that went into it: base-KEY (about a minute, 550 MB) and wheels-KEY (seconds, 70 MB).
 
-SUITE=bookworm
+# The Debian that the scenarios run on, and the Python of each Debian, for its wheels.
+SUITE=${SUITE:-bookworm}
+python_of() { case $1 in bookworm) echo 3.11;; trixie) echo 3.13;; *) die "no such suite here: $1 (bookworm, trixie)";; esac; }
 PACKAGES=(
   systemd-sysv dbus polkitd libpam-systemd
   postgresql redis-server nginx openssh-server
@@ -32,16 +34,16 @@ make_base() {
     e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer logrotate.timer; do
     ln -sf /dev/null "$t/etc/systemd/system/$unit"          # of no use in a container, or noise in a test
   done
-  compgen -G "$t/etc/ssh/ssh_host_*_key" >/dev/null && [ -d "$t/etc/postgresql/15/main" ]
+  compgen -G "$t/etc/ssh/ssh_host_*_key" >/dev/null && compgen -G "$t/etc/postgresql/*/main" >/dev/null
 }
 
 # The cheap layer: every wheel the fixtures ask for, and uv. Each file is resolved on its own, because two
 # revisions of a fixture may want two versions of one package. Python, ABI and platform are those of the image;
 # pip would judge environment markers by the Python it runs on, so those are overridden, too.
 make_wheels() {
-  local t=$1 py tag f; shift
+  local t=$1 version=$2 py tag f; shift 2
   local args=(--quiet --disable-pip-version-check --dest "$t" --only-binary :all:
-    --python-version 3.11.2 --implementation cp --abi cp311)
+    --python-version "$version" --implementation cp --abi "cp${version/./}")
   for tag in manylinux1 manylinux2010 manylinux2014 manylinux_2_{5,12,17,24,27,28,31,34,35,36}; do
     args+=(--platform "${tag}_$(uname -m)")
   done
@@ -51,15 +53,16 @@ make_wheels() {
 import sys
 from pip._vendor.packaging import markers
 host = markers.default_environment
-markers.default_environment = lambda: dict(host(), python_version="3.11", python_full_version="3.11.2",
-    implementation_version="3.11.2", implementation_name="cpython", platform_python_implementation="CPython")
+version = sys.argv.pop(1)
+markers.default_environment = lambda: dict(host(), python_version=version, python_full_version=version + ".2",
+    implementation_version=version + ".2", implementation_name="cpython", platform_python_implementation="CPython")
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))'
   mkdir -p "$t/bin"
-  "$py" -c "$pip" download "${args[@]}" pip setuptools wheel uv ||
+  "$py" -c "$pip" "$version" download "${args[@]}" pip setuptools wheel uv ||
     die "cannot download wheels: the first wheelhouse needs the internet (pip's own settings are used)"
   for f in "$@"; do
-    "$py" -c "$pip" download "${args[@]}" -r "$f" || die "cannot download the wheels of $f (binary wheels only)"
+    "$py" -c "$pip" "$version" download "${args[@]}" -r "$f" || die "cannot download the wheels of $f (binary wheels only)"
   done
   "$py" -c 'import glob, sys, zipfile
 z = zipfile.ZipFile(glob.glob(sys.argv[1] + "/uv-*.whl")[0])
@@ -71,11 +74,12 @@ open(sys.argv[1] + "/bin/uv", "wb").write(z.read(next(n for n in z.namelist() if
 hash12() { sha256sum | cut -c1-12; }
 base_key() { { echo "$SUITE ${PACKAGES[*]} $(uname -m)"; declare -f make_base; } | hash12; }
 requirements() {
-  { find "$HERE/tests/lab/erp" -name 'requirements*.txt' -type f; find "$HERE/tests/lab/wheels.txt" -type f; } \
+  # Hashes there are those of the wheels for Debian 12; wheels.txt names the same packages without.
+  { [ "$SUITE" != bookworm ] || find "$HERE/tests/lab/erp" -name 'requirements*.txt' -type f; find "$HERE/tests/lab/wheels.txt" -type f; } \
     2>/dev/null | sort || true
 }
 wheels_key() {
-  { uname -m; declare -f make_wheels; for f in "$@"; do echo "== ${f#"$HERE/"}"; cat "$f"; done; } | hash12
+  { uname -m; python_of "$SUITE"; declare -f make_wheels; for f in "$@"; do echo "== ${f#"$HERE/"}"; cat "$f"; done; } | hash12
 }
 
 # Images and wheels that nobody used for a month, unless a machine or a saved state stands on them.
@@ -89,6 +93,7 @@ prune_cache() {
 # Set BASE and WHEELS, made if they are not there. One build at a time, and under a temporary name until whole.
 ensure_image() {
   local req=() t0
+  python_of "$SUITE" >/dev/null
   mapfile -t req < <(requirements)
   BASE=$CACHE/base-$(base_key) WHEELS=$CACHE/wheels-$(wheels_key "${req[@]}")
   case $CACHE$STATE in *[:,\\[:space:]]*) die "no colon, comma or space in TSH_LAB_CACHE or TSH_LAB_STATE, please";; esac
@@ -96,7 +101,7 @@ ensure_image() {
   if [ ! -d "$BASE" ] || [ ! -d "$WHEELS" ]; then
     exec 7>"$CACHE/.lock"; flock 7
     if [ ! -d "$BASE" ]; then
-      t0=$(now); say "making the base image, once (about a minute)"
+      t0=$(now); say "making the base image of $SUITE, once (about a minute)"
       command -v mmdebstrap >/dev/null || install_packages mmdebstrap
       [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || install_packages debian-archive-keyring
       rm -rf "$BASE.tmp"
@@ -108,7 +113,7 @@ ensure_image() {
     fi
     if [ ! -d "$WHEELS" ]; then
       t0=$(now); say "filling the wheelhouse (${#req[@]} requirement files)"
-      rm -rf "$WHEELS.tmp"; make_wheels "$WHEELS.tmp" "${req[@]}"
+      rm -rf "$WHEELS.tmp"; make_wheels "$WHEELS.tmp" "$(python_of "$SUITE")" "${req[@]}"
       mv "$WHEELS.tmp" "$WHEELS"; say "wheelhouse filled in $(( ($(now) - t0) / 1000000000 )) s"
     fi
     prune_cache

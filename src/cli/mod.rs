@@ -7,6 +7,7 @@ mod core;
 mod deploy;
 mod failure;
 mod follow;
+mod generate;
 mod history;
 mod init;
 mod journal;
@@ -66,6 +67,8 @@ enum Command {
     PushHint(push_hint::Args),
     Webhook(webhook::Args),
     #[command(hide = true)]
+    Generate(generate::Args),
+    #[command(hide = true)]
     Core(core::Args),
     #[command(hide = true)]
     Recover(recover::Args),
@@ -95,6 +98,7 @@ impl Cli {
             }
             Command::PushHint(args) => wait(push_hint::run(args)),
             Command::Webhook(args) => wait(webhook::run(args)),
+            Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),
             Command::Step(args) => wait(step::run(args)),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::*;
 use crate::config::document::quoted;
 
-const EXAMPLE: &str = include_str!("../../config/tsh-erp.toml");
 const TOOLS: [&str; 3] = ["[database.alembic]", "[database.django]", "[database.commands]"];
 
 fn read(text: &str) -> Result<Settings, ConfigError> {

@@ -22,6 +22,9 @@ mod source;
 pub mod testing;
 mod values;
 
+/// The commented example: the manual of every key, and the file that `init` fills in.
+pub const EXAMPLE: &str = include_str!("../../config/tsh-erp.toml");
+
 pub use error::ConfigError;
 pub use read::{apps, load, parse};
 pub use settings::*;

@@ -18,7 +18,7 @@ fn program() -> PathBuf {
 }
 
 /// What goes into the machine, and so into the name of the state.
-const PARTS: [&str; 5] = ["units", "scripts/install", "scripts/lab", "tests/lab", "config/tsh-erp.toml"];
+const PARTS: [&str; 6] = ["units", "packaging", "scripts/install", "scripts/lab", "tests/lab", "config/tsh-erp.toml"];
 
 /// Short times, and packages from the wheelhouse: the machine has no internet.
 const PACKAGES: &str = r#"{ PIP_NO_INDEX = "1", PIP_FIND_LINKS = "/opt/wheelhouse", UV_OFFLINE = "1", UV_FIND_LINKS = "/opt/wheelhouse", UV_CONFIG_FILE = "/etc/uv.toml" }"#;

@@ -1,0 +1,119 @@
+//! `tsh-agent.toml(5)`, from the commented example: there is one text about the settings.
+
+use std::fmt::Write as _;
+
+const HEAD: &str = r#".TH TSH-AGENT.TOML 5 "" "tsh-agent" "File Formats"
+.SH NAME
+tsh-agent.toml \- how one application is deployed
+.SH SYNOPSIS
+.I /etc/tsh-agent/apps/<app>.toml
+.SH DESCRIPTION
+"#;
+const FOOT: &str = r#".SH FILES
+.TP
+.I /usr/share/doc/tsh\-agent/example.toml
+This page as a file to start from;
+.B tsh\-agent init
+writes one for an application that it finds on the server.
+.SH SEE ALSO
+.BR tsh\-agent (1),
+.BR tsh\-agent (8)
+"#;
+
+/// The page; `example` is the text of `config/tsh-erp.toml`.
+pub fn settings(example: &str) -> String {
+    let mut page = HEAD.to_owned();
+    let mut said: Vec<&str> = Vec::new();
+    let mut lines = example.lines().peekable();
+    while let Some(line) = lines.next() {
+        if let Some(text) = line.strip_prefix("# ").or_else(|| (line == "#").then_some("")) {
+            said.push(text);
+            continue;
+        }
+        // What is switched off is explained as well.
+        let (text, off) = line.strip_prefix('#').map_or((line, false), |text| (text, true));
+        if text.trim().is_empty() {
+            paragraphs(&mut page, &said, ".PP\n");
+        } else if text.starts_with('[') {
+            let _ = writeln!(page, ".SH {}", plain(text).to_uppercase());
+            paragraphs(&mut page, &said, ".PP\n");
+        } else if let Some((key, value)) = text.split_once(" = ") {
+            let _ = write!(page, ".TP\n.BR {} \" = ", plain(key));
+            let (value, is_example) = value.strip_suffix("  # example").map_or((value, false), |value| (value, true));
+            let mut value = value.to_owned();
+            // A list may go over several lines.
+            while value.matches('[').count() > value.matches(']').count() {
+                let Some(more) = lines.next() else { break };
+                value.push_str(&format!(" {}", more.trim()));
+            }
+            let _ = writeln!(page, "{}\"", plain(&value).replace('"', "\\(dq"));
+            paragraphs(&mut page, &said, ".IP\n");
+            let kind = match (off, is_example) {
+                (true, false) => "The value above is the default.",
+                _ => "The value above is an example.",
+            };
+            let _ = writeln!(page, "{kind}");
+        }
+        said.clear();
+    }
+    paragraphs(&mut page, &said, ".PP\n");
+    page + FOOT
+}
+
+/// What stands above a key or a table; an empty line begins a new paragraph.
+fn paragraphs(page: &mut String, said: &[&str], between: &str) {
+    for (index, part) in said.split(|line| line.is_empty()).filter(|part| !part.is_empty()).enumerate() {
+        if index > 0 {
+            page.push_str(between);
+        }
+        for line in part {
+            let _ = writeln!(page, "{}", plain(line));
+        }
+    }
+}
+
+/// Text that troff takes as it is.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => plain.push_str("\\e"),
+            '-' => plain.push_str("\\-"),
+            c if c.is_ascii() => plain.push(c),
+            c => plain.push_str(&format!("\\[u{:04X}]", u32::from(c))),
+        }
+    }
+    if plain.starts_with(['.', '\'']) { format!("\\&{plain}") } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EXAMPLE;
+
+    #[test]
+    fn a_key_has_its_value_and_what_is_said_of_it() {
+        let page = settings(
+            "# About all.\n\n# More.\n[source]\n# Required. Where.\nurl = \"ssh://a-b\"\n# Time.\n#timeout = \"2min\"\n",
+        );
+        let body = page.strip_prefix(HEAD).unwrap().strip_suffix(FOOT).unwrap();
+        assert_eq!(
+            body,
+            "About all.\n.SH [SOURCE]\nMore.\n.TP\n.BR url \" = \\(dqssh://a\\-b\\(dq\"\nRequired. Where.\nThe value above is an example.\n\
+             .TP\n.BR timeout \" = \\(dq2min\\(dq\"\nTime.\nThe value above is the default.\n"
+        );
+    }
+
+    #[test]
+    fn every_key_and_table_of_the_example_is_on_the_page() {
+        let page = settings(EXAMPLE);
+        for line in EXAMPLE.lines() {
+            let text = line.strip_prefix('#').unwrap_or(line);
+            if text.starts_with('[') {
+                assert!(page.contains(&format!("\n.SH {}\n", plain(text).to_uppercase())), "{text}");
+            } else if let Some((key, _)) = text.split_once(" = ").filter(|(key, _)| !key.contains([' ', '{'])) {
+                assert!(page.contains(&format!("\n.BR {} \" = ", plain(key))), "{key}");
+            }
+        }
+    }
+}
