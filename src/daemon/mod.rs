@@ -6,6 +6,7 @@ mod check;
 mod orders;
 mod pushes;
 mod recover;
+mod restore;
 mod service;
 mod status;
 mod views;
