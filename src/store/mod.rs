@@ -5,6 +5,7 @@ mod cares;
 mod journal;
 mod pushes;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;
