@@ -25,8 +25,8 @@ impl Daemon {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&settings, Goal::Revision(wanted), by, force).await?;
-        self.accept(settings, "deploy", &words, order).await
+        let order = self.order(&settings, Goal::Revision(wanted), by.name, force).await?;
+        self.accept(settings, "deploy", &words, order, None).await
     }
 
     pub(super) async fn order_rollback(
@@ -54,10 +54,10 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&settings, Goal::Release(release), by, true).await?;
+        let mut order = self.order(&settings, Goal::Release(release), by.name, true).await?;
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
-        self.accept(settings, "rollback", &words, order).await
+        self.accept(settings, "rollback", &words, order, None).await
     }
 
     pub(super) async fn order_abort(self: &Arc<Self>, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
@@ -129,7 +129,7 @@ impl Daemon {
         &self,
         settings: &Settings,
         goal: Goal,
-        by: Caller,
+        by: String,
         force: bool,
     ) -> Result<Order, Refusal> {
         let app = &settings.app;
@@ -143,20 +143,22 @@ impl Daemon {
         // With nothing live, nothing runs beside which the release could be started.
         let slots = from.is_some() && settings.service.socket().is_some_and(|serve| serve.strategy == Strategy::Slots);
         let from_revision = built.map(|built| built.revision);
-        Ok(Order { goal, from, from_revision, revision: None, by: by.name, force, slots, trigger: Trigger::Person })
+        Ok(Order { goal, from, from_revision, revision: None, by, force, slots, trigger: Trigger::Person })
     }
 
+    /// Accepts an order; `push` is the newest push that it answers, if it answers any.
     pub(super) async fn accept(
         self: &Arc<Self>,
         settings: Settings,
         kind: &str,
         words: &str,
         order: Order,
+        push: Option<u32>,
     ) -> Result<DeploymentId, Refusal> {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
-        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot).await {
+        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot, push).await {
             Ok(id) => {
                 // The announcer lives as long as the core.
                 let _ = self.news.send((app, id, Fact::Accepted(order)));

@@ -12,6 +12,7 @@ mod preflight;
 pub mod slots;
 pub mod step_output;
 pub mod systemd;
+pub mod users;
 
 /// An error with all its causes, in one sentence.
 #[must_use]
