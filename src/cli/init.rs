@@ -1,5 +1,7 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
+mod slots;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -7,12 +9,10 @@ use std::path::Path;
 use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
-use crate::host::files;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, bus, database, door, folders, generated, has_door, hook, slots, units};
+use crate::init::{Facts, bus, database, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
-use crate::model::slot::Slot;
 
 /// The users that the installation makes.
 const USERS: [&str; 7] = [
@@ -97,7 +97,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     }
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
-    enable_slots(&settings)?;
+    slots::enable(&settings)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
     pushes(&settings, is_changed(Path::new(&units::poll_path(app))), is_changed(Path::new(&bus::policy_path(app))))?;
@@ -240,37 +240,6 @@ fn roles(database: &Database) -> Result<(), InitError> {
     psql(&crate::database::roles_sql(&database.name, &database.owner))?;
     let change = made(psql(database::STATE)? != before);
     tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
-    Ok(())
-}
-
-/// What runs at boot behind the socket, and the slots' links where something is live already. Starting them is left to
-/// the first deployment, or to whoever moves the application here from a unit of its own.
-fn enable_slots(settings: &Settings) -> Result<(), InitError> {
-    let app = &settings.app;
-    let Some(first) = settings.slot(Slot::A) else { return Ok(()) };
-    let units = [slots::socket_unit(app), first.to_string()];
-    let is = |what: &str, unit: &str| command(&["systemctl", "--quiet", what, unit], "").is_ok();
-    let enabled = units.iter().all(|unit| is("is-enabled", unit));
-    if !enabled {
-        command(&["systemctl", "--quiet", "enable", &units[0], &units[1]], "")?;
-    }
-    tell(made(!enabled), &format!("{} and {} start at boot", units[0], units[1]));
-    let failed = |error: std::io::Error| Failure::new(crate::paths::links(app).display().to_string(), error);
-    let live = files::link(app).map_err(failed)?;
-    for link in settings.links() {
-        if live.is_some() && files::link_of(app, link).map_err(failed)?.is_none() {
-            files::point(app, link, live).map_err(failed)?;
-            tell(Change::Made, &format!("{}/{}", crate::paths::links(app).display(), link.word()));
-        }
-    }
-    if live.is_some() && !is("is-active", &units[0]) {
-        warn(&format!(
-            "{} does not listen yet: stop the unit that has {} now, then systemctl start {}",
-            units[0],
-            settings.service.serve.listen.map(|at| at.to_string()).unwrap_or_default(),
-            units[1]
-        ));
-    }
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod rehearsal;
 mod service;
 mod settings;
 mod source;
+mod strategy;
 #[cfg(test)]
 pub mod testing;
 mod values;
@@ -30,3 +31,4 @@ pub const EXAMPLE: &str = include_str!("../../config/tsh-erp.toml");
 pub use error::ConfigError;
 pub use read::{apps, load, parse};
 pub use settings::*;
+pub use strategy::*;

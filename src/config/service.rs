@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::document::{Read, Table, Value, quoted};
-use super::settings::{Role, Serve, Service, Strategy, Unit};
+use super::settings::{Role, Service, Unit};
+use super::strategy::{Serve, Strategy};
 use super::values::{choice, duration, relative, ruled};
 use crate::model::names::{App, BadName, UnitName};
 use crate::model::slot::Slot;

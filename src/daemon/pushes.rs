@@ -202,7 +202,7 @@ impl Daemon {
         }
         let words = format!("{} at {}", settings.source.branch, head.short());
         let wanted: Wanted = head.as_str().parse().map_err(Refusal::from)?;
-        let order = self.order(app, Goal::Revision(Some(wanted)), push.by.clone(), false).await?;
+        let order = self.order(&settings, Goal::Revision(Some(wanted)), push.by.clone(), false).await?;
         let order = Order { revision: Some(head), trigger: push.trigger.clone(), ..order };
         self.accept(settings, "deploy", &words, order, Some(push.id)).await?;
         Ok(())

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod care;
 pub mod edited;
+pub mod felt;
 pub mod files;
 pub mod finding;
 pub mod fold;

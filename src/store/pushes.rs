@@ -226,6 +226,7 @@ mod tests {
             revision: Some(revision.clone()),
             by: "github".into(),
             force: false,
+            slots: false,
             trigger: Trigger::Poll,
         };
         assert_eq!(store.tried(&app, &revision).await.unwrap(), None);

@@ -317,7 +317,9 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } | Work::Gauge => Output::Nothing,
+            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } | Work::Gauge => {
+                Output::Nothing
+            }
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());
