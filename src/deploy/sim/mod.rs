@@ -83,6 +83,8 @@ pub struct Script {
     pub first: bool,
     /// Two slots behind a socket.
     pub slots: bool,
+    /// No person has typed it.
+    pub automatic: bool,
     pub fails: Option<Step>,
     /// A failing or killed step leaves half of its work behind.
     pub half: bool,
