@@ -285,7 +285,7 @@ mod tests {
     fn what_the_settings_leave_out_is_left_out() {
         let plan = |backup, rehearse| {
             let inspected = Inspected { backup, rehearse, ..Inspected::nothing(Lane::Fenced) };
-            Step::plan(Some(&inspected), Some(Lane::Fenced), true)[1..4].to_vec()
+            Step::plan(Some(&inspected), Some(Lane::Fenced), true, false)[1..4].to_vec()
         };
         assert_eq!(plan(true, true), [Backup, Rehearse, Close]);
         assert_eq!(plan(true, false), [Backup, Close, Stop]);

@@ -308,7 +308,7 @@ fn a_restore_that_forgets_is_noticed() {
 /// Who types it is told how long production stands still; what comes by itself may not close the door for so long.
 #[test]
 fn a_long_window_is_only_for_who_asks_for_it() {
-    let mut settings = settings();
+    let mut settings = settings(false);
     settings.database.as_mut().unwrap().max_window = Some(std::time::Duration::from_secs(5));
     for (automatic, expected) in [(false, Verdict::Deployed), (true, Verdict::Failed)] {
         let script = Script { lane: Lane::Fenced, automatic, ..GOOD };
