@@ -6,6 +6,7 @@ pub mod files;
 pub mod finding;
 pub mod fold;
 pub mod journal;
+pub mod key;
 pub mod lane;
 pub mod machine;
 pub mod names;
