@@ -35,13 +35,15 @@ pub enum Event {
     Pushed,
     /// A request from the network was refused.
     RequestRefused,
+    /// A backup has taken the live database's place; that one is quarantined.
+    BackupRestored,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Accepted,
         Deployed,
         Failed,
@@ -56,6 +58,7 @@ impl Event {
         BackupFailed,
         Pushed,
         RequestRefused,
+        BackupRestored,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -76,6 +79,7 @@ impl Event {
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
             Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
             RequestRefused => "8d0f6a3be9174c2fa5c1d7402be8913c",
+            BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
         }
     }
 }

@@ -10,7 +10,7 @@ use zbus::{Connection, Variant, fdo};
 use super::face::Face;
 use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
 use crate::model::care::Kind as Care;
-use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::step::Step;
 
 /// Serves `core` on the bus that `builder` names. Whoever sees the name on the bus can call: the object is
@@ -55,7 +55,7 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
         let force = flags(&options, &["force"])?.contains(&"force");
         Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
@@ -68,14 +68,14 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         flags(&options, &[])?;
         let to = (to != 0).then_some(DeploymentId(to));
         Ok(self.core.rollback(by, app.parse()?, to).await?.0)
     }
 
     async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         self.core.abort(by, DeploymentId(id)).await
     }
 
@@ -114,20 +114,36 @@ impl<C: Core> Agent<C> {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         let daily = flags(&options, &["daily"])?.contains(&"daily");
         self.core.care(by, app.parse()?, if daily { Care::Daily } else { Care::Backup }, None).await
     }
 
     async fn verify_backup(&self, app: &str, name: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         let name = if name.is_empty() { None } else { Some(name.parse()?) };
         self.core.care(by, app.parse()?, Care::Verify, name).await
     }
 
     async fn prune_backups(&self, app: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         self.core.care(by, app.parse()?, Care::Prune, None).await
+    }
+
+    async fn restore_plan(&self, app: &str, name: &str, release: u32) -> Result<String, Refusal> {
+        json(&self.core.restore_plan(app.parse()?, name.parse()?, some(release)).await?)
+    }
+
+    async fn restore_backup(
+        &self,
+        app: &str,
+        name: &str,
+        database: &str,
+        release: u32,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.restore(by, app.parse()?, name.parse()?, database, some(release)).await?.0)
     }
 
     async fn doomed_backups(&self, app: &str) -> Result<String, Refusal> {
@@ -153,7 +169,7 @@ impl<C: Core> Agent<C> {
         allow: Vec<String>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         let allow = allow.iter().map(|word| word.parse()).collect::<Result<_, String>>();
         let allow = allow.map_err(|why| Refusal::new(Kind::Usage, why))?;
         self.core.add_key(by, name.parse()?, app.parse()?, allow).await
@@ -164,7 +180,7 @@ impl<C: Core> Agent<C> {
     }
 
     async fn remove_key(&self, name: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
-        let by = self.callers.of(&header).await?;
+        let by = self.caller(&header).await?;
         self.core.remove_key(by, name.parse()?).await
     }
 
@@ -182,6 +198,12 @@ impl<C: Core> Agent<C> {
     ) -> zbus::Result<()>;
 }
 
+impl<C: Core> Agent<C> {
+    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
+        self.callers.of(header).await
+    }
+}
+
 impl Callers {
     pub(super) async fn of(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
         let unknown = || Refusal::internal("the bus does not say who asks");
@@ -191,6 +213,11 @@ impl Callers {
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
         Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })
     }
+}
+
+/// 0 stands for the live release.
+fn some(release: u32) -> Option<ReleaseId> {
+    (release != 0).then_some(ReleaseId(release))
 }
 
 /// The options that are set. An unknown one is refused: it may be what makes the order safe.

@@ -16,6 +16,7 @@ mod logs;
 mod push_hint;
 mod recover;
 pub mod render;
+mod restore;
 mod rollback;
 pub mod say;
 mod show;

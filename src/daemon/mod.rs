@@ -7,6 +7,7 @@ mod keys;
 mod orders;
 mod pushes;
 mod recover;
+mod restore;
 mod service;
 mod status;
 mod views;

@@ -6,8 +6,8 @@ use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
 
 impl Store {
-    /// Accepts a deployment; its number. `kind` is "deploy" or "rollback", `wanted` is for people; a kept release is
-    /// named, a new one is named after the deployment. `push` is the newest push that it answers, if it answers any.
+    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept
+    /// release is named, a new one is named after the deployment. `push` is the newest push that it answers, if any.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another one runs for this application; or if the state cannot be written.
@@ -24,6 +24,7 @@ impl Store {
     ) -> Result<DeploymentId, StoreError> {
         let kept = match order.goal {
             Goal::Release(kept) => Some(kept),
+            Goal::Restore(ref restoring) => Some(restoring.release),
             Goal::Revision(_) => None,
         };
         let mut transaction = self.pool.begin().await?;

@@ -21,6 +21,7 @@ mod scenarios {
     mod input;
     mod operator;
     mod push;
+    mod restore;
     mod ssh;
     mod stop;
     mod variants;
