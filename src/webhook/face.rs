@@ -68,7 +68,8 @@ impl Face {
             Route::Hook(app) => self.hooked(app, headers, body).await,
             Route::Deploy(app) => {
                 let (key, wanted) = (key(headers)?, read(body)?);
-                let answer = self.ask(async |client| client.request(key, app, &wanted.revision).await).await?;
+                let answer = self.client().await?.request(key, app, &wanted.revision).await;
+                let answer = self.said(answer).await?;
                 Ok((StatusCode::ACCEPTED, json!(answer)))
             }
             Route::Answer(what, wait) => self.wait(key(headers)?, *what, *wait).await,
@@ -82,7 +83,8 @@ impl Face {
         match meaning(hook, headers, body, delivery)? {
             Meaning::Push(hint) => {
                 // When this returns, it is durable.
-                let id = self.ask(async |client| client.push(app, &hint).await).await?;
+                let id = self.client().await?.push(app, &hint).await;
+                let id = self.said(id).await?;
                 Ok((StatusCode::ACCEPTED, json!({ "push": id })))
             }
             Meaning::Ping => Ok((StatusCode::OK, json!({ "pong": true }))),
@@ -96,31 +98,34 @@ impl Face {
         let end = Instant::now() + if place.is_some() { wait } else { Duration::ZERO };
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let answer = self.ask(async |client| client.answer(key, what, left).await).await?;
+            let answer = self.client().await?.answer(key, what, left).await;
+            let answer = self.said(answer).await?;
             if answer.ended || Instant::now() >= end {
                 return Ok((StatusCode::OK, json!(answer)));
             }
         }
     }
 
-    /// Asks the core, over a connection that is kept.
-    async fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Refused> {
-        let held = self.client.lock().await.clone();
-        let client = match held {
-            Some(client) => client,
-            None => {
-                let client = Arc::new(Client::connect(self.bus.clone()).await.map_err(away)?);
-                *self.client.lock().await = Some(Arc::clone(&client));
-                client
-            }
-        };
-        match question(&client).await {
+    /// The connection to the core, which is kept.
+    async fn client(&self) -> Result<Arc<Client>, Refused> {
+        let mut held = self.client.lock().await;
+        if let Some(client) = held.as_ref() {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Client::connect(self.bus.clone()).await.map_err(|error| away(&error))?);
+        *held = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// What the core said, for whoever asked.
+    async fn said<T>(&self, answer: Result<T, Error>) -> Result<T, Refused> {
+        match answer {
             Ok(answer) => Ok(answer),
             Err(Error::Refused(refusal)) => Err(refused(&refusal)),
             Err(error) => {
                 // The next one connects again.
                 *self.client.lock().await = None;
-                Err(away(error))
+                Err(away(&error))
             }
         }
     }
@@ -151,7 +156,7 @@ fn refused(refusal: &Refusal) -> Refused {
     }
 }
 
-fn away(error: Error) -> Refused {
+fn away(error: &Error) -> Refused {
     unavailable(&error.to_string())
 }
 
