@@ -2,9 +2,11 @@
 
 pub mod backup;
 pub mod care;
+pub mod edited;
 pub mod files;
 pub mod finding;
 pub mod fold;
+mod inspected;
 pub mod journal;
 pub mod key;
 pub mod lane;
@@ -13,6 +15,7 @@ pub mod machine;
 pub mod names;
 pub mod outcome;
 pub mod push;
+pub mod rehearsal;
 pub mod request;
 pub mod restore;
 pub mod retention;
@@ -20,3 +23,4 @@ pub mod rollback;
 pub mod step;
 pub mod trigger;
 pub mod view;
+pub mod window;

@@ -6,6 +6,7 @@ mod journal;
 mod keys;
 mod pushes;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;
