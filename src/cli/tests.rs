@@ -120,7 +120,7 @@ fn a_bad_name_is_refused_with_its_rule() {
 #[test]
 fn every_refusal_has_its_exit_code() {
     let codes = Kind::ALL.map(|kind| Failure::from(Error::Refused(Refusal::new(kind, "no"))).exit as u8);
-    assert_eq!(codes, [2, 2, 5, 2, 1, 4, 4]);
+    assert_eq!(codes, [2, 2, 6, 5, 2, 1, 4, 4]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
 
 use super::{Change, Failure, InitError, command, made, tell, wind};
 use crate::config::Settings;
