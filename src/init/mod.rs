@@ -137,7 +137,7 @@ url = "http://127.0.0.1:8000/health"
         let (_, probe) = rest.split_once("[probe]").unwrap();
         let settings = format!("{head}{middle}[probe]{probe}").replace("ssh://git@", "https://");
         let all = all(&settings, None);
-        assert!(!all.contains("LoadCredential") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
+        assert!(!all.contains("deploy-key") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
         assert!(all.contains("\nGroup=deploy\n"));
     }
 
