@@ -47,6 +47,8 @@ fn the_help() {
       push-hint  Say that something may have been pushed, for hooks/post-receive of
                  a repository on this server
       webhook    Show what to enter at the forge, or make a new secret. Root's
+      key        Keys with which programs, such as a CI job, ask for deployments and
+                 how they ended
       help       Print this message or the help of the given subcommand(s)
 
     Options:
