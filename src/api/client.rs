@@ -1,5 +1,6 @@
 //! The calling side: what the command line uses.
 
+mod key;
 mod push;
 
 use std::collections::HashMap;

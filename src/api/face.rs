@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zbus::Variant;
 use zbus::message::Header;
 
-use super::server::Callers;
+use super::server::{Callers, json};
 use super::{Core, Kind, Refusal};
+use crate::model::key::Asked;
+use crate::model::names::DeploymentId;
 use crate::model::push::Hint;
 use crate::model::trigger::Forge;
 
@@ -27,6 +30,19 @@ impl<C: Core> Face<C> {
     ) -> Result<u32, Refusal> {
         let by = self.callers.of(&header).await?;
         self.core.push(by, app.parse()?, parse(&hint)?).await
+    }
+
+    async fn request(&self, key: &str, app: &str, revision: &str) -> Result<String, Refusal> {
+        json(&self.core.request(key.to_owned(), app.parse()?, revision.parse()?).await?)
+    }
+
+    async fn answer(&self, key: &str, kind: &str, number: u32, wait: u32) -> Result<String, Refusal> {
+        let what = match kind {
+            "request" => Asked::Request(number),
+            "deployment" => Asked::Deployment(DeploymentId(number)),
+            _ => return Err(Refusal::new(Kind::Usage, format!("{kind:?} is nothing that can be asked after"))),
+        };
+        json(&self.core.answer(key.to_owned(), what, Duration::from_millis(wait.into())).await?)
     }
 }
 

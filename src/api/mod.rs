@@ -11,11 +11,13 @@ mod refusal;
 mod server;
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
@@ -71,6 +73,27 @@ pub trait Core: Send + Sync + 'static {
 
     /// Remembers that something may have been pushed, durably; its number.
     fn push(&self, by: Caller, app: App, hint: Hint) -> impl Future<Output = Result<u32, Refusal>> + Send;
+
+    /// A program asks for a commit.
+    fn request(&self, key: String, app: App, revision: Sha) -> impl Future<Output = Result<Answer, Refusal>> + Send;
+
+    /// How that is, or a deployment; at once if it has ended, else when that changes or at the latest after `wait`.
+    fn answer(&self, key: String, what: Asked, wait: Duration) -> impl Future<Output = Result<Answer, Refusal>> + Send;
+
+    /// Makes a key for a program; the key, which nobody is told again.
+    fn add_key(
+        &self,
+        by: Caller,
+        name: KeyName,
+        app: App,
+        allow: Vec<Allow>,
+    ) -> impl Future<Output = Result<String, Refusal>> + Send;
+
+    /// All keys.
+    fn keys(&self) -> impl Future<Output = Result<Vec<KeyView>, Refusal>> + Send;
+
+    /// Removes a key.
+    fn remove_key(&self, by: Caller, name: KeyName) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;

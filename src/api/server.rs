@@ -162,6 +162,28 @@ impl<C: Core> Agent<C> {
         json(&self.core.care_of(id).await?)
     }
 
+    async fn add_key(
+        &self,
+        name: &str,
+        app: &str,
+        allow: Vec<String>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        let allow = allow.iter().map(|word| word.parse()).collect::<Result<_, String>>();
+        let allow = allow.map_err(|why| Refusal::new(Kind::Usage, why))?;
+        self.core.add_key(by, name.parse()?, app.parse()?, allow).await
+    }
+
+    async fn keys(&self) -> Result<String, Refusal> {
+        json(&self.core.keys().await?)
+    }
+
+    async fn remove_key(&self, name: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.remove_key(by, name.parse()?).await
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     async fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
@@ -210,6 +232,6 @@ fn flags<'a>(options: &HashMap<&'a str, Variant<'_>>, known: &[&str]) -> Result<
     Ok(set)
 }
 
-fn json(view: &impl Serialize) -> Result<String, Refusal> {
+pub(super) fn json(view: &impl Serialize) -> Result<String, Refusal> {
     serde_json::to_string(view).map_err(|error| Refusal::internal(format!("a view cannot be written: {error}")))
 }

@@ -11,6 +11,7 @@ mod generate;
 mod history;
 mod init;
 mod journal;
+mod key;
 mod logs;
 mod push_hint;
 mod recover;
@@ -67,6 +68,7 @@ enum Command {
     Init(init::Args),
     PushHint(push_hint::Args),
     Webhook(webhook::Args),
+    Key(key::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     #[command(hide = true)]
@@ -99,6 +101,7 @@ impl Cli {
             }
             Command::PushHint(args) => wait(push_hint::run(args)),
             Command::Webhook(args) => wait(webhook::run(args)),
+            Command::Key(args) => wait(key::run(args)),
             Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),

@@ -47,6 +47,8 @@ fn the_help() {
       push-hint  Say that something may have been pushed, for hooks/post-receive of
                  a repository on this server
       webhook    Show what to enter at the forge, or make a new secret. Root's
+      key        Keys with which programs, such as a CI job, ask for deployments and
+                 how they ended
       help       Print this message or the help of the given subcommand(s)
 
     Options:
@@ -123,7 +125,7 @@ fn a_bad_name_is_refused_with_its_rule() {
 #[test]
 fn every_refusal_has_its_exit_code() {
     let codes = Kind::ALL.map(|kind| Failure::from(Error::Refused(Refusal::new(kind, "no"))).exit as u8);
-    assert_eq!(codes, [2, 2, 5, 2, 1, 4, 4]);
+    assert_eq!(codes, [2, 2, 6, 5, 2, 1, 4, 4]);
 }
 
 #[test]

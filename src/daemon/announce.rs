@@ -1,7 +1,7 @@
 //! Each entry of a journal is told three times: to the system's journal, to whoever watches on the bus, and in the
 //! status of the service.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::News;
 use crate::events::Event;
@@ -14,11 +14,17 @@ use crate::model::step::Step;
 use crate::store::Store;
 
 /// Tells until nobody writes any more.
-pub async fn announce(bus: zbus::Connection, store: Store, mut heard: mpsc::UnboundedReceiver<News>) {
+pub async fn announce(
+    bus: zbus::Connection,
+    store: Store,
+    mut heard: mpsc::UnboundedReceiver<News>,
+    changes: watch::Sender<()>,
+) {
     while let Some((app, id, fact)) = heard.recv().await {
         // Without it the line has fewer fields, and is written all the same.
         let journal = store.journal(id).await.unwrap_or_default();
         log(&About::new(app.clone(), id, &journal, &fact), &fact);
+        changes.send_replace(());
         let state = word(&fact);
         notify::status(&match &fact {
             Fact::Ended { verdict, .. } => format!("ready; {app} deployment {id} {}", verdict.word()),

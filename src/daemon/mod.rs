@@ -3,6 +3,7 @@
 mod announce;
 mod care;
 mod check;
+mod keys;
 mod orders;
 mod pushes;
 mod recover;
@@ -49,6 +50,8 @@ struct Daemon {
     attending: Mutex<HashMap<App, pushes::Attending>>,
     /// Something may have changed for a push that waits.
     wake: tokio::sync::Notify,
+    /// Something has changed that a program may have asked after.
+    changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
     news: mpsc::UnboundedSender<News>,
@@ -98,13 +101,14 @@ pub async fn run() -> Result<(), CoreError> {
         caring: Mutex::default(),
         attending: Mutex::default(),
         wake: tokio::sync::Notify::new(),
+        changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
         news,
     });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
+    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard, daemon.changes.clone()));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
     tokio::spawn(Arc::clone(&daemon).attend());

@@ -78,13 +78,18 @@ impl Daemon {
         let settings = self.settings(&app)?;
         let revision = hint.revision.clone();
         let trigger = trigger(&by, &settings, hint)?;
-        let push = Push { by: trigger.by(&by.name), trigger, revision };
-        let (id, new) = self.store.remember_push(&app, &push, now()).await.map_err(broken)?;
+        self.remember(&app, &Push { by: trigger.by(&by.name), trigger, revision }).await
+    }
+
+    /// Notes a push durably, and has it attended to.
+    pub(super) async fn remember(&self, app: &App, push: &Push) -> Result<u32, Refusal> {
+        let (id, new) = self.store.remember_push(app, push, now()).await.map_err(broken)?;
         if new {
             if push.trigger != Trigger::Poll {
-                tracing::info!(tsh_app = %app, message_id = Event::Pushed.id(), "push {id} of {app} is noted, from {}", push.by);
+                let by = &push.by;
+                tracing::info!(tsh_app = %app, message_id = Event::Pushed.id(), "push {id} of {app} is noted, from {by}");
                 // What made earlier attempts fail may be over.
-                self.attending().entry(app).or_default().not_before = None;
+                self.attending().entry(app.clone()).or_default().not_before = None;
             }
             self.wake.notify_one();
         }
@@ -178,6 +183,7 @@ impl Daemon {
             }
         };
         drop(attending);
+        self.changes.send_replace(());
         self.wake.notify_one();
     }
 
@@ -186,6 +192,9 @@ impl Daemon {
         let app = &push.app;
         let settings = self.settings(app)?;
         self.nothing_stuck(app).await?;
+        if let Some(revision) = push.revision.clone().filter(|_| push.trigger.is_pinned()) {
+            return self.deploy_pushed(settings, push, revision).await;
+        }
         let head = self.ask(&settings).await?;
         let live = match Self::live(app)? {
             // Only what was verified need not be deployed again.
@@ -200,10 +209,14 @@ impl Daemon {
             }
             return Ok(self.store.end_pushes(app, push.id, PushState::NothingNew, &why).await?);
         }
-        let words = format!("{} at {}", settings.source.branch, head.short());
-        let wanted: Wanted = head.as_str().parse().map_err(Refusal::from)?;
+        self.deploy_pushed(settings, push, head).await
+    }
+
+    async fn deploy_pushed(self: &Arc<Self>, settings: Settings, push: &PushView, revision: Sha) -> Result<(), Held> {
+        let words = format!("{} at {}", settings.source.branch, revision.short());
+        let wanted: Wanted = revision.as_str().parse().map_err(Refusal::from)?;
         let order = self.order(&settings, Goal::Revision(Some(wanted)), push.by.clone(), false).await?;
-        let order = Order { revision: Some(head), trigger: push.trigger.clone(), ..order };
+        let order = Order { revision: Some(revision), trigger: push.trigger.clone(), ..order };
         self.accept(settings, "deploy", &words, order, Some(push.id)).await?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What the interface asks of the core.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Daemon;
 use super::orders::broken;
@@ -9,7 +10,8 @@ use crate::host::{backups, step_output};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
@@ -32,15 +34,7 @@ impl Core for Service {
     }
 
     async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
-        let Some((row, wanted)) = self.0.store.deployment(id).await.map_err(broken)? else {
-            return Err(
-                Refusal::new(Kind::NotFound, format!("there is no deployment {id}")).hint("`tsh-agent history`")
-            );
-        };
-        let journal = self.0.store.journal(id).await.map_err(broken)?;
-        let mut view = super::views::deployment(row, wanted, &journal);
-        self.0.tell_what_serves(&mut view).await;
-        Ok(view)
+        self.0.view(id).await
     }
 
     async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
@@ -49,6 +43,26 @@ impl Core for Service {
 
     async fn push(&self, by: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
         self.0.note_push(by, app, hint).await
+    }
+
+    async fn request(&self, key: String, app: App, revision: Sha) -> Result<Answer, Refusal> {
+        self.0.request(&key, app, revision).await
+    }
+
+    async fn answer(&self, key: String, what: Asked, wait: Duration) -> Result<Answer, Refusal> {
+        self.0.answer(&key, what, wait).await
+    }
+
+    async fn add_key(&self, by: Caller, name: KeyName, app: App, allow: Vec<Allow>) -> Result<String, Refusal> {
+        self.0.add_key(by, name, app, allow).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, Refusal> {
+        self.0.list_keys().await
+    }
+
+    async fn remove_key(&self, by: Caller, name: KeyName) -> Result<(), Refusal> {
+        self.0.remove_key(by, name).await
     }
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {

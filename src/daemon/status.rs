@@ -6,7 +6,7 @@ use crate::api::{Kind, Refusal};
 use crate::config::{Migrations, Settings};
 use crate::database::Cluster;
 use crate::host::files;
-use crate::model::names::{App, SchemaRevision};
+use crate::model::names::{App, DeploymentId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::view::{DeploymentView, StatusView, UnitView};
 
@@ -61,6 +61,19 @@ impl Daemon {
             });
         }
         Ok(views)
+    }
+
+    /// Everything about one deployment.
+    pub(super) async fn view(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
+        let Some((row, wanted)) = self.store.deployment(id).await.map_err(broken)? else {
+            return Err(
+                Refusal::new(Kind::NotFound, format!("there is no deployment {id}")).hint("`tsh-agent history`")
+            );
+        };
+        let journal = self.store.journal(id).await.map_err(broken)?;
+        let mut view = super::views::deployment(row, wanted, &journal);
+        self.tell_what_serves(&mut view).await;
+        Ok(view)
     }
 
     /// After an end that nothing has verified, says what is there instead of what should be.

@@ -130,3 +130,15 @@ fn remove(path: &Path) -> io::Result<()> {
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// 256 random bits, as text for an address or a header.
+///
+/// # Errors
+/// The system gives none.
+pub fn random() -> std::io::Result<String> {
+    use base64::Engine;
+    use std::io::Read as _;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}

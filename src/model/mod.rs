@@ -9,6 +9,7 @@ pub mod finding;
 pub mod fold;
 mod inspected;
 pub mod journal;
+pub mod key;
 pub mod lane;
 pub mod leaving;
 pub mod machine;

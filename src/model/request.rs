@@ -30,6 +30,9 @@ pub enum Work {
     Fetch {
         /// What was asked for.
         wanted: Option<Wanted>,
+        /// It must be part of the configured branch.
+        #[serde(default)]
+        on_branch: bool,
     },
     /// Ask the remote where the configured branch points to.
     Ask,

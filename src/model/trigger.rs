@@ -69,6 +69,12 @@ impl Trigger {
         *self != Self::Person
     }
 
+    /// Whether it names the commit that is wanted, in place of saying that there may be a new one.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        matches!(self, Self::ApiKey { .. })
+    }
+
     /// Its word in output and settings.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -26,13 +26,14 @@ const NOTICE: Duration = Duration::from_secs(1);
 
 /// Fetches, resolves and exports.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Fetch { wanted } = &job.request.work else { return Err(not_mine()) };
+    let Work::Fetch { wanted, on_branch } = &job.request.work else { return Err(not_mine()) };
     let timeout = job.settings.source.timeout;
     let area = job.at(&paths::fetched(&job.settings.app));
     let plan = Plan {
         source: job.settings.source.clone(),
         key: deploy_key(&job.settings.source),
         wanted: wanted.clone(),
+        on_branch: *on_branch,
         deadline: Instant::now() + timeout,
         mirror: area.join("mirror.git"),
         home: area.join("home"),
@@ -54,6 +55,8 @@ struct Plan {
     source: Source,
     key: Option<PathBuf>,
     wanted: Option<Wanted>,
+    /// Whether it must be part of the branch.
+    on_branch: bool,
     deadline: Instant,
     mirror: PathBuf,
     home: PathBuf,
@@ -115,6 +118,9 @@ impl Plan {
         remote::update(&mirror, self, hosts)?;
         let commit =
             resolve::commit(&mirror, self.wanted.as_ref().map_or(self.source.branch.as_str(), Wanted::as_str))?;
+        if self.on_branch {
+            resolve::part_of(&mirror, &commit, self.wanted.as_ref().map(Wanted::as_str), &self.source.branch)?;
+        }
         let revision: Sha =
             commit.id().to_string().parse().map_err(|_| Cause::new("only SHA-1 repositories are supported"))?;
         let fetched = Fetched {

@@ -53,10 +53,10 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
         if let Some(newest) = push {
-            super::pushes::take(&mut transaction, app, newest, id).await?;
+            super::pushes::take(&mut transaction, app, newest, id, order.revision.as_ref()).await?;
         }
+        insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
         transaction.commit().await?;
         Ok(id)
     }

@@ -13,8 +13,8 @@ const MEMORY: i64 = 90 * 24 * 3600 * 1000;
 const COLUMNS: &str = "id, app, at, trigger, by, revision, state, note, deployment";
 
 impl Store {
-    /// Remembers a push; its number, and whether it is a new one. The same delivery or the same commit is not, and of
-    /// those that name no commit one is enough while it waits.
+    /// Remembers a push; its number, and whether it is a new one. The same delivery or the same commit is not, of those
+    /// that name no commit one is enough while it waits, and what a program asks for is the same until it has ended.
     ///
     /// # Errors
     /// If the state cannot be written; then nothing is remembered.
@@ -22,13 +22,16 @@ impl Store {
         let trigger = serde_json::to_string(&push.trigger).map_err(encode)?;
         let mut transaction = self.pool.begin().await?;
         let known: Option<u32> = sqlx::query_scalar(
-            "select id from pushes where app = ?1 and (delivery = ?2 or (revision = ?3 and pinned = 0) \
-             or (?2 is null and ?3 is null and state = 'waiting' and trigger = ?4)) order by id desc limit 1",
+            "select id from pushes where app = ?1 and (delivery = ?2 or (?5 = 0 and pinned = 0 and revision = ?3) \
+             or (?2 is null and ?3 is null and state = 'waiting' and trigger = ?4) \
+             or (?5 = 1 and pinned = 1 and revision = ?3 and trigger = ?4 and (state = 'waiting' \
+             or deployment in (select id from deployments where state = 'running')))) order by id desc limit 1",
         )
         .bind(app.as_str())
         .bind(push.delivery().map(|delivery| delivery.as_str().to_owned()))
         .bind(push.revision.as_ref().map(|revision| revision.as_str().to_owned()))
         .bind(&trigger)
+        .bind(push.trigger.is_pinned())
         .fetch_optional(&mut *transaction)
         .await?;
         if let Some(known) = known {
@@ -40,7 +43,7 @@ impl Store {
             .await?;
         let inserted = sqlx::query(
             "insert into pushes (app, at, trigger, by, delivery, revision, pinned, state, note) \
-             values (?, ?, ?, ?, ?, ?, 0, 'waiting', '')",
+             values (?, ?, ?, ?, ?, ?, ?, 'waiting', '')",
         )
         .bind(app.as_str())
         .bind(at)
@@ -48,6 +51,7 @@ impl Store {
         .bind(&push.by)
         .bind(push.delivery().map(|delivery| delivery.as_str().to_owned()))
         .bind(push.revision.as_ref().map(|revision| revision.as_str().to_owned()))
+        .bind(push.trigger.is_pinned())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -68,19 +72,31 @@ impl Store {
         rows.iter().map(view).collect()
     }
 
-    /// Those up to this one are over, without a deployment.
+    /// One push, whatever came of it.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn push(&self, id: u32) -> Result<Option<PushView>, StoreError> {
+        let query = format!("select {COLUMNS} from pushes where id = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id).fetch_optional(&self.pool).await?;
+        row.map(|row| view(&row)).transpose()
+    }
+
+    /// Those hints up to this one are over, without a deployment.
     ///
     /// # Errors
     /// If the state cannot be written.
     pub async fn end_pushes(&self, app: &App, newest: u32, state: PushState, note: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("update pushes set state = ?, note = ? where app = ? and state = 'waiting' and id <= ?")
-            .bind(state.word())
-            .bind(note)
-            .bind(app.as_str())
-            .bind(newest)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "update pushes set state = ?, note = ? where app = ? and state = 'waiting' and id <= ? and pinned = 0",
+        )
+        .bind(state.word())
+        .bind(note)
+        .bind(app.as_str())
+        .bind(newest)
+        .execute(&mut *transaction)
+        .await?;
         // Asking every few minutes would fill the table, and tells nothing.
         sqlx::query(
             "delete from pushes where app = ? and state = 'nothing-new' and json_extract(trigger, '$.kind') = 'poll'",
@@ -109,19 +125,28 @@ impl Store {
     }
 }
 
-/// In the transaction that accepts a deployment: it answers all pushes up to this one.
+/// In the transaction that accepts a deployment of `revision`: it answers the pushes up to this one. A commit that a
+/// program asked for is answered by itself alone, and gives way to a newer one; it says nothing about what the remote has.
 pub(super) async fn take(
     transaction: &mut sqlx::SqliteTransaction<'_>,
     app: &App,
     newest: u32,
     id: DeploymentId,
+    revision: Option<&Sha>,
 ) -> Result<(), StoreError> {
-    sqlx::query("update pushes set state = 'taken', deployment = ? where app = ? and state = 'waiting' and id <= ?")
-        .bind(id.0)
-        .bind(app.as_str())
-        .bind(newest)
-        .execute(&mut **transaction)
-        .await?;
+    sqlx::query(
+        "update pushes set state = iif(pinned = 0 or revision = ?1, 'taken', 'superseded'), \
+         deployment = iif(pinned = 0 or revision = ?1, ?2, null), \
+         note = iif(pinned = 0 or revision = ?1, '', 'deployment ' || ?2 || ' of a newer one went before') \
+         where app = ?3 and state = 'waiting' and id <= ?4 \
+         and (pinned = 1 or (select pinned from pushes where id = ?4) = 0)",
+    )
+    .bind(revision.map(|revision| revision.as_str().to_owned()))
+    .bind(id.0)
+    .bind(app.as_str())
+    .bind(newest)
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 
@@ -209,6 +234,55 @@ mod tests {
             .unwrap();
         assert_eq!(polls, 0, "asking in vain leaves nothing behind");
         assert!(store.remember_push(&app, &poll(), 4).await.unwrap().1);
+    }
+
+    fn key(revision: &str) -> Push {
+        let trigger = Trigger::ApiKey { name: "ci".parse().unwrap() };
+        Push { by: trigger.by(""), trigger, revision: Some(revision.repeat(40).parse().unwrap()) }
+    }
+
+    fn pinned(revision: &str) -> Order {
+        Order {
+            goal: Goal::Revision(None),
+            from: None,
+            from_revision: None,
+            revision: Some(revision.repeat(40).parse().unwrap()),
+            by: "key ci".into(),
+            force: false,
+            trigger: Trigger::Poll,
+            slots: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_program_asks_for_is_answered_by_itself_and_gives_way_to_a_newer_one() {
+        let (_folder, store) = store().await;
+        let app: App = "erp".parse().unwrap();
+        let remember = async |push: Push| store.remember_push(&app, &push, 1).await.unwrap();
+        let state = async |id: u32| store.push(id).await.unwrap().unwrap().state;
+        assert_eq!(remember(hook("d1", "b")).await, (1, true));
+        assert_eq!(remember(key("a")).await, (2, true));
+        assert_eq!(remember(key("a")).await, (2, false), "asked again, it is the same");
+        assert_eq!(remember(key("b")).await, (3, true), "a hint about it is something else");
+        let first = store.accept(&app, "deploy", "main", pinned("b"), 2, "b", Some(3)).await.unwrap();
+        assert_eq!(store.push(3).await.unwrap().unwrap().deployment, Some(first));
+        assert_eq!((state(1).await, state(2).await), (PushState::Waiting, PushState::Superseded));
+        assert_eq!(remember(key("b")).await, (3, false), "while it runs");
+        assert_eq!(remember(key("a")).await, (4, true));
+        // Nothing new at the remote says nothing about what was asked for.
+        store.end_pushes(&app, 4, PushState::NothingNew, "").await.unwrap();
+        assert_eq!((state(1).await, state(4).await), (PushState::NothingNew, PushState::Waiting));
+        let entry = crate::model::journal::Entry {
+            at: 3,
+            boot: "b".into(),
+            fact: crate::model::journal::Fact::Ended { verdict: crate::model::outcome::Verdict::Failed, note: None },
+        };
+        store.append(&app, first, 1, &entry).await.unwrap();
+        assert_eq!(remember(key("b")).await, (5, true), "it has ended, so it is asked anew");
+        assert_eq!(remember(hook("d2", "c")).await, (6, true));
+        store.accept(&app, "deploy", "main", pinned("c"), 4, "b", Some(6)).await.unwrap();
+        let states = [state(4).await, state(5).await, state(6).await];
+        assert_eq!(states, [PushState::Superseded, PushState::Superseded, PushState::Taken]);
     }
 
     #[tokio::test]

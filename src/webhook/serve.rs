@@ -73,10 +73,7 @@ async fn connection(stream: UnixStream, face: Arc<Face>) {
 async fn respond(face: &Face, request: Request<Incoming>, place: u64) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let looked = face.look(&head.method, &head.uri, &head.headers);
-    let app = match &looked {
-        Ok((Route::Hook(app), _)) => Some(app.clone()),
-        Err(_) => None,
-    };
+    let app = looked.as_ref().ok().and_then(|(route, _)| route.app().cloned());
     let answer = match looked {
         Ok((route, length)) => read_and_answer(face, &route, &head.headers, body, length, place).await,
         Err(refused) => Err(refused),

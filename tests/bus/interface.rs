@@ -109,6 +109,18 @@ async fn the_interface_is_a_promise() {
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>
         </method>
+        <method name="AddKey">
+          <arg name="name" type="s" direction="in"/>
+          <arg name="app" type="s" direction="in"/>
+          <arg name="allow" type="as" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Keys">
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="RemoveKey">
+          <arg name="name" type="s" direction="in"/>
+        </method>
         <signal name="Changed">
           <arg name="app" type="s"/>
           <arg name="id" type="u"/>

@@ -12,7 +12,8 @@ use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
-use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
+use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use tsh_agent::model::push::Hint;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
@@ -122,6 +123,19 @@ fn id() -> DeploymentId {
     DeploymentId(42)
 }
 
+fn answer(ended: bool) -> Answer {
+    Answer {
+        request: Some(7),
+        deployment: Some(id()),
+        state: if ended { "rolled-back" } else { "running" }.to_owned(),
+        ended,
+        exit: ended.then_some(3),
+        revision: None,
+        note: String::new(),
+        url: "/v1/requests/7".to_owned(),
+    }
+}
+
 fn by(caller: &Caller) -> String {
     // Whoever runs the tests is who the bus must name.
     let me = nix::unistd::geteuid().as_raw();
@@ -143,6 +157,40 @@ impl Core for Script {
         }
         self.note(format!("{}: deploy {app} {wanted} {force}", by(&caller)));
         Ok(id())
+    }
+
+    async fn request(&self, key: String, app: App, revision: Sha) -> Result<Answer, Refusal> {
+        if key != "tsh_good" {
+            return Err(Refusal::new(Kind::Denied, "the key is not known, or not for this"));
+        }
+        self.note(format!("request {app} {}", revision.short()));
+        Ok(answer(false))
+    }
+
+    async fn answer(&self, key: String, what: Asked, wait: Duration) -> Result<Answer, Refusal> {
+        if key != "tsh_good" {
+            return Err(Refusal::new(Kind::Denied, "the key is not known, or not for this"));
+        }
+        self.note(format!("answer {what:?}"));
+        // As the real one does, it answers when there is something to tell.
+        tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
+        let mut looks = self.looks.lock().unwrap();
+        *looks += 1;
+        Ok(answer(*looks > 2))
+    }
+
+    async fn add_key(&self, caller: Caller, name: KeyName, app: App, allow: Vec<Allow>) -> Result<String, Refusal> {
+        self.note(format!("{}: key {name} {app} {allow:?}", by(&caller)));
+        Ok("tsh_good".to_owned())
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_key(&self, caller: Caller, name: KeyName) -> Result<(), Refusal> {
+        self.note(format!("{}: no key {name}", by(&caller)));
+        Ok(())
     }
 
     async fn push(&self, caller: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {

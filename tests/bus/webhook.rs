@@ -54,6 +54,35 @@ fn push() -> Request {
     Request::github("push", GITHUB)
 }
 
+/// A program's request with a good key.
+fn program(line: &str) -> Request {
+    let body = format!("{{\"revision\":\"{AFTER}\"}}");
+    let request = Request::github("push", body).without("X-Hub-Signature-256").without("X-GitHub-Event");
+    request.line(line).add("Authorization", "Bearer tsh_good")
+}
+
+#[tokio::test]
+async fn a_program_asks_for_a_commit_and_waits_for_how_it_ended() {
+    let door = Door::open().await;
+    let (status, answer) = door.send(&program("POST /v1/apps/tsh-erp/deployments HTTP/1.1")).await;
+    assert_eq!(status, 202, "{answer}");
+    let said: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&said["final"], &said["deployment"], &said["url"]),
+        (&false.into(), &42.into(), &"/v1/requests/7".into())
+    );
+    let ask = |path: &str| program(&format!("GET {path} HTTP/1.1")).body("");
+    let (status, answer) = door.send(&ask("/v1/requests/7")).await;
+    assert!(status == 200 && answer.contains("\"state\":\"running\""), "{answer}");
+    // It waits until there is an end to tell.
+    let (status, answer) = door.send(&ask("/v1/deployments/42?wait=30")).await;
+    assert!(status == 200 && answer.contains("\"exit\":3") && answer.contains("\"final\":true"), "{answer}");
+    let asked = door.core.asked();
+    assert_eq!(asked[0], "request tsh-erp 0d1a26e6");
+    assert_eq!(asked[1], "answer Request(7)");
+    assert!(asked.len() > 3 && asked[2..].iter().all(|one| one == "answer Deployment(DeploymentId(42))"), "{asked:?}");
+}
+
 /// Requests, each with its name and the status of its answer. 200 says that there is nothing to do about it.
 fn hostile() -> Vec<(&'static str, u16, Vec<u8>)> {
     let good = hex(&sign(SECRET.as_bytes(), GITHUB.as_bytes()));
@@ -253,6 +282,58 @@ fn hostile() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("a zero in a header", 400, push().add("X-Zero", "a\0b")),
         ("a signature that is not text", 400, signature("sha256=ü")),
         ("a version that is none", 400, at("POST /v1/hooks/github HTTP/9.9")),
+        // A program's requests.
+        ("a program without a key", 401, program("POST /v1/apps/github/deployments HTTP/1.1").without("Authorization")),
+        (
+            "a program with another key",
+            401,
+            program("POST /v1/apps/github/deployments HTTP/1.1").with("Authorization", "Bearer tsh_guessed"),
+        ),
+        (
+            "a program with a name and password",
+            401,
+            program("POST /v1/apps/github/deployments HTTP/1.1").with("Authorization", "Basic dHNoX2dvb2Q="),
+        ),
+        (
+            "a program with an empty key",
+            401,
+            program("POST /v1/apps/github/deployments HTTP/1.1").with("Authorization", "Bearer "),
+        ),
+        (
+            "a program with two keys",
+            400,
+            program("POST /v1/apps/github/deployments HTTP/1.1").add("Authorization", "Bearer tsh_good"),
+        ),
+        (
+            "a program with a long key",
+            401,
+            program("POST /v1/apps/github/deployments HTTP/1.1")
+                .with("Authorization", &format!("Bearer {}", "x".repeat(101))),
+        ),
+        ("a program with a webhook's signature", 401, at("POST /v1/apps/github/deployments HTTP/1.1")),
+        (
+            "a program that wants a branch",
+            400,
+            program("POST /v1/apps/github/deployments HTTP/1.1").body("{\"revision\":\"main\"}"),
+        ),
+        (
+            "a program that wants more",
+            400,
+            program("POST /v1/apps/github/deployments HTTP/1.1")
+                .body(format!("{{\"revision\":\"{AFTER}\",\"force\":true}}")),
+        ),
+        (
+            "a program that wants two",
+            400,
+            program("POST /v1/apps/github/deployments HTTP/1.1")
+                .body(format!("{{\"revision\":\"{AFTER}\",\"revision\":\"{AFTER}\"}}")),
+        ),
+        ("a program that says much", 413, program("POST /v1/apps/github/deployments HTTP/1.1").body(" ".repeat(2000))),
+        ("a program that reads with POST", 405, program("POST /v1/requests/7 HTTP/1.1")),
+        ("a program that asks after no number", 404, program("GET /v1/requests/-1 HTTP/1.1").body("")),
+        ("a program that asks after a long number", 404, program("GET /v1/requests/99999999999 HTTP/1.1").body("")),
+        ("a program that waits for ever", 404, program("GET /v1/requests/7?wait=ever HTTP/1.1").body("")),
+        ("a program that asks with a body", 400, program("GET /v1/requests/7 HTTP/1.1")),
     ];
     let mut all: Vec<_> = requests.into_iter().map(|(name, status, request)| (name, status, request.bytes())).collect();
     let bad = signature("sha256=0").bytes();

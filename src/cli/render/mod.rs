@@ -5,6 +5,7 @@ pub mod backup;
 pub mod check;
 pub mod ending;
 pub mod history;
+pub mod key;
 pub mod progress;
 pub mod rehearsal;
 pub mod restore;

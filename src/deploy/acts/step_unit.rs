@@ -144,7 +144,10 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         _ => engine.release(),
     };
     let work = match step {
-        Step::Fetch => Work::Fetch { wanted: wanted(engine) },
+        Step::Fetch => {
+            let on_branch = engine.journal.order().is_some_and(|order| order.trigger.is_automatic());
+            Work::Fetch { wanted: wanted(engine), on_branch }
+        }
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => {

@@ -18,6 +18,7 @@ pub async fn run(job: &Job) -> Outcome {
         source: job.settings.source.clone(),
         key: deploy_key(&job.settings.source),
         wanted: None,
+        on_branch: false,
         deadline: Instant::now() + timeout,
         mirror: area.join("none"),
         home: area.join("home"),

@@ -43,11 +43,36 @@ fn commit(dir: &Path, subject: &str) -> String {
 
 pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched, Cause> {
     let wanted = wanted.map(|wanted| wanted.parse().unwrap());
-    match run(&bench.job(7, Work::Fetch { wanted })).await {
+    match run(&bench.job(7, Work::Fetch { wanted, on_branch: false })).await {
         Ok(Output::Fetched(fetched)) => Ok(fetched),
         Ok(other) => panic!("{other:?}"),
         Err(cause) => Err(cause),
     }
+}
+
+/// As something that came by itself.
+async fn fetch_on_branch(bench: &Bench, wanted: &str) -> Result<Outcome, Cause> {
+    Ok(run(&bench.job(7, Work::Fetch { wanted: Some(wanted.parse().unwrap()), on_branch: true })).await)
+}
+
+#[tokio::test]
+async fn what_comes_by_itself_must_be_part_of_the_branch() {
+    let bench = Bench::new();
+    let dir = repository(&bench);
+    let first = git(&dir, &["rev-parse", "HEAD"]);
+    git(&dir, &["checkout", "--quiet", "-b", "feature"]);
+    let aside = commit(&dir, "Not reviewed yet");
+    git(&dir, &["checkout", "--quiet", "main"]);
+    let head = commit(&dir, "Second");
+    for good in [&first, &head] {
+        assert!(fetch_on_branch(&bench, good).await.unwrap().is_ok(), "{good}");
+    }
+    let cause = fetch_on_branch(&bench, &aside).await.unwrap().unwrap_err();
+    assert_eq!(cause.what, format!("{} is not part of the branch main", &aside[..8]));
+    assert!(fetch(&bench, Some(&aside)).await.is_ok(), "a person may");
+    git(&dir, &["branch", &first, &head]);
+    let cause = fetch_on_branch(&bench, &first).await.unwrap().unwrap_err();
+    assert_eq!(cause.what, format!("a branch or tag is called {first}, like the commit that was meant"));
 }
 
 async fn ask(bench: &Bench) -> Result<Sha, Cause> {

@@ -169,6 +169,54 @@ fn a_webhook_makes_a_push_live_and_an_old_one_nothing() {
     assert!(hook(&server, &format!("{old} fourth")).starts_with("202 "));
 }
 
+/// What a program with this key is told.
+fn ask(server: &Server, key: &str, rest: &str) -> serde_json::Value {
+    let curl = "curl -sS --unix-socket /run/tsh-agent-webhook.sock";
+    let said = server.ok(&format!("{curl} -H 'Authorization: Bearer {key}' {rest}"));
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[test]
+fn a_ci_job_asks_for_a_commit_and_learns_how_it_ended() {
+    let server = Server::ready();
+    let key = server.agent("key add ci --allow deploy,read").ok();
+    let reader = server.agent("key add dashboard --allow read").ok();
+    let order = |key: &str, revision: &str| {
+        let body = format!("-H 'Content-Type: application/json' -d '{{\"revision\":\"{revision}\"}}'");
+        ask(&server, key, &format!("{body} http://localhost/v1/apps/tsh-erp/deployments"))
+    };
+    let end = |said: &serde_json::Value| {
+        let path = said["url"].as_str().unwrap_or_else(|| panic!("{said}"));
+        until("it has ended", seconds(300), || {
+            let said = ask(&server, &reader, &format!("'http://localhost{path}?wait=50'"));
+            (said["final"] == true).then_some(said)
+        })
+    };
+    let good = push(&server, "push good2");
+    // Who may only read, who has no key, and what nobody has reviewed start nothing.
+    assert_eq!(order(&reader, &good)["error"], "the key is not known, or not for this");
+    assert_eq!(order("tsh_guessed", &good)["error"], "the key is not known, or not for this");
+    let said = end(&order(&key, &good));
+    assert_eq!((&said["state"], &said["exit"]), (&"deployed".into(), &0.into()), "{said}");
+    let id = u32::try_from(said["deployment"].as_u64().unwrap()).unwrap();
+    server.verify_live(&Release { id, revision: good });
+    assert_eq!(server.show(id).by, "key ci");
+    let aside = end(&order(&key, &server.tip("v/slow-start")));
+    assert_eq!((&aside["state"], &aside["exit"]), (&"failed".into(), &1.into()), "{aside}");
+    assert!(aside["note"].as_str().unwrap().contains("is not part of the branch main"), "{aside}");
+    let bad = push(&server, "push dies-at-import");
+    let said = end(&order(&key, &bad));
+    assert_eq!((&said["state"], &said["exit"]), (&"rolled-back".into(), &3.into()), "{said}");
+    // The key is in no file and in no line of the journal; without it nothing is told any more.
+    let found =
+        server.sh(&format!("grep -rlF {key} /var/lib/tsh-agent /etc /run/tsh-agent; journalctl -b | grep -F {key}"));
+    assert_eq!(found.out, "", "the key is there");
+    assert!(server.agent("key list").ok().contains("deploy,read"));
+    server.agent("key remove ci").ok();
+    assert_eq!(order(&key, &bad)["error"], "the key is not known, or not for this");
+    assert_ne!(server.sh_as("olga", "tsh-agent key add mine --allow deploy").code, 0);
+}
+
 #[test]
 fn the_network_face_may_do_nothing_but_say_that_something_was_pushed() {
     let server = with_webhook();
