@@ -8,9 +8,10 @@ use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, Generated, credentials, database, door, folders, generated, has_door, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
+use crate::steps::sealed;
 
 /// The users that the installation makes.
 const USERS: [&str; 6] =
@@ -82,6 +83,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
     environment(&settings)?;
+    keys(&settings)?;
     if let Some(database) = &settings.database {
         roles(database)?;
     }
@@ -212,6 +214,26 @@ fn environment(settings: &Settings) -> Result<(), InitError> {
     if scheme.is_none() {
         let edit = file.path.display();
         warn(&format!("{shown} has no DATABASE_URL: if the application names its database otherwise, edit {edit}"));
+    }
+    Ok(())
+}
+
+/// What encrypted backups need here: a key behind the names of objects. An identity is a person's to make.
+fn keys(settings: &Settings) -> Result<(), InitError> {
+    if settings.backup.encrypt_to.is_empty() {
+        return Ok(());
+    }
+    let path = credentials::object_key(&settings.app);
+    let change = if path.exists() {
+        Change::AlreadySo
+    } else {
+        let random = sealed::new_key().map_err(|error| Failure::new("make a key", error))?;
+        machine::write(&Generated::secret(path.clone(), random))?
+    };
+    tell(change, &path.display().to_string());
+    let identity = credentials::identity(&settings.app);
+    if !identity.exists() {
+        warn(&format!("{} is missing, so no backup can be proven here: tsh-agent backup key", identity.display()));
     }
     Ok(())
 }

@@ -17,11 +17,13 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use self::archive::Reader;
+pub use self::archive::checksum;
 use self::folders::Folders;
 use self::scratch::Scratch;
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
 use super::postgres::{connection_name, program};
+use super::sealed::Keys;
 use super::{Job, Outcome, blocking, files, not_mine};
 use crate::model::backup::{Level, Locale, Manifest, Proof, Reached, differences};
 use crate::model::journal::{Cause, Output};
@@ -44,9 +46,11 @@ enum Trouble {
     Damaged(Cause),
     /// It could not be looked at: this says nothing about it.
     Unable(Cause),
+    /// What is on the disk is right, and what is in it nobody can read here.
+    Closed(Cause),
 }
 
-use Trouble::{Damaged, Unable};
+use Trouble::{Closed, Damaged, Unable};
 
 /// Proves.
 ///
@@ -63,6 +67,7 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     let folder = job.at(&paths::backups(app)).join(name.as_str());
     let home = job.at(&paths::rehearsals(app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot keep the proof of backup {name}: {error}"));
+    let keys = Keys::handed_over(job.credentials.as_deref())?;
     let (manifest, digest) = read_manifest(&folder, name)?;
     let mut proof = Proof {
         backup: name.clone(),
@@ -74,7 +79,7 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     };
     let room = home.join("scratch");
     let backups = job.at(&paths::backups(app));
-    let found = climb(&backups, &folder, &room, &manifest, &mut proof, wrap).await;
+    let found = climb(&backups, &folder, &room, &manifest, &mut proof, &keys, wrap).await;
     // What lies there is a copy of production's rows.
     scratch::clear(&room).map_err(cannot)?;
     let outcome = match found {
@@ -82,6 +87,16 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
         Err(Damaged(cause)) => {
             proof.problem = Some(cause.what.clone());
             Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
+        }
+        Err(Closed(cause)) => {
+            if !better(&job.at(&paths::proofs(app)), &proof) {
+                keep(&job.at(&paths::proofs(app)), &backups, &proof).map_err(cannot)?;
+            }
+            if keys.is_empty() {
+                say(&cause.what);
+                return Ok(Output::Closed { backup: name.clone(), why: cause.what });
+            }
+            return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
         }
         // What was proven before still is.
         Err(Unable(cause)) => {
@@ -115,10 +130,11 @@ async fn climb(
     room: &Path,
     manifest: &Manifest,
     proof: &mut Proof,
+    keys: &Keys,
     wrap: &[String],
 ) -> Result<(), Trouble> {
     let mut clock = Instant::now();
-    let (dump, globals) = (folder.join(DUMP), folder.join(GLOBALS));
+    let (dump, globals) = (folder.join(manifest.named(DUMP)), folder.join(manifest.named(GLOBALS)));
     for (path, file) in [(&dump, &manifest.dump), (&globals, &manifest.globals)] {
         let (path, file) = (path.clone(), file.clone());
         blocking(move || archive::checksum(&path, &file)).await.map_err(Damaged)?;
@@ -130,18 +146,21 @@ async fn climb(
     }
     reached(proof, Level::Checksummed, &mut clock);
 
+    readable(manifest, keys).map_err(Closed)?;
     let pg_restore = program(manifest.server, "pg_restore").map_err(Unable)?;
-    let reader = Reader { dump, program: pg_restore, raw_bytes: manifest.raw_bytes };
+    let reader = Reader::of(folder, manifest, pg_restore, keys);
     decode(reader.clone(), vec!["--file=/dev/null".to_owned()]).await.map_err(Damaged)?;
     if let Some(folders) = folders {
-        blocking(move || folders.decode()).await.map_err(Damaged)?;
+        let keys = keys.clone();
+        blocking(move || folders.decode(&keys)).await.map_err(Damaged)?;
     }
     reached(proof, Level::Decodes, &mut clock);
 
     scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
     enough_space(room, manifest).map_err(Unable)?;
     let scratch = Scratch::start(room, manifest.server, wrap).await.map_err(Unable)?;
-    let rest = restore_and_compare(&scratch, reader, &globals, manifest, proof, &mut clock).await;
+    let globals = open_globals(&globals, room, keys);
+    let rest = restore_and_compare(&scratch, reader, globals, manifest, proof, &mut clock).await;
     scratch.stop().await;
     rest
 }
@@ -149,14 +168,15 @@ async fn climb(
 async fn restore_and_compare(
     scratch: &Scratch,
     reader: Reader,
-    globals: &Path,
+    globals: Result<PathBuf, Cause>,
     manifest: &Manifest,
     proof: &mut Proof,
     clock: &mut Instant,
 ) -> Result<(), Trouble> {
     let psql = program(manifest.server, "psql").map_err(Unable)?;
     let full = |cause: Cause| if scratch.free() < FULL { Unable(cause) } else { Damaged(cause) };
-    scratch.psql(&psql, globals).await.map_err(full)?;
+    let globals = globals.map_err(full)?;
+    scratch.psql(&psql, &globals).await.map_err(full)?;
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-tablespaces".to_owned()];
     // A copy must not fetch what others publish.
     arguments.push("--no-subscriptions".to_owned());
@@ -165,7 +185,7 @@ async fn restore_and_compare(
     decode(reader, arguments).await.map_err(full)?;
     reached(proof, Level::Restored, clock);
 
-    let found = compare(scratch, manifest, globals).await.map_err(Unable)?;
+    let found = compare(scratch, manifest, &globals).await.map_err(Unable)?;
     if found.is_empty() {
         reached(proof, Level::Matched, clock);
         return Ok(());
@@ -176,6 +196,28 @@ async fn restore_and_compare(
         [] => String::new(),
     };
     Err(Damaged(Cause { tail: found.into_iter().take(TOLD).collect(), ..Cause::new(what) }))
+}
+
+/// Whether what is in the backup can be read here.
+fn readable(manifest: &Manifest, keys: &Keys) -> Result<(), Cause> {
+    if manifest.encrypted_to.is_empty() || keys.open_any(&manifest.encrypted_to) {
+        return Ok(());
+    }
+    let (theirs, ours) = (manifest.encrypted_to.join(", "), keys.recipients().join(", "));
+    if keys.is_empty() {
+        return Err(Cause::new("it is encrypted, and this server has no identity that opens it")
+            .hint("`sudo tsh-agent backup key` makes one for the backups from then on"));
+    }
+    Err(Cause::new(format!("it is encrypted for {theirs}, and the identity on this server is that of {ours}"))
+        .hint("encrypt_to in [backup] must name it; `sudo tsh-agent backup key` shows it"))
+}
+
+/// The roles and settings as psql reads them, where nobody else sees them.
+fn open_globals(globals: &Path, room: &Path, keys: &Keys) -> Result<PathBuf, Cause> {
+    let (mut from, path) = (keys.open(globals).map_err(files::on(globals))?, room.join(GLOBALS));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(files::on(&path))?;
+    std::io::copy(&mut from, &mut file).map_err(files::on(globals))?;
+    Ok(path)
 }
 
 async fn decode(reader: Reader, arguments: Vec<String>) -> Result<(), Cause> {
@@ -238,6 +280,17 @@ fn enough_space(room: &Path, manifest: &Manifest) -> Result<(), Cause> {
     Err(Cause::new(what).hint("make room, or mount a larger disk there"))
 }
 
+/// Whether more was proven about the same backup before.
+fn better(proofs: &Path, proof: &Proof) -> bool {
+    let before = fs::read(proof_path(proofs, &proof.backup)).ok();
+    let before = before.and_then(|text| serde_json::from_slice::<Proof>(&text).ok());
+    before.is_some_and(|before| {
+        before.problem.is_none()
+            && (&before.manifest, &before.files) == (&proof.manifest, &proof.files)
+            && before.level > proof.level
+    })
+}
+
 /// Keeps the proof, whole and durable, and forgets those of backups that are gone.
 fn keep(proofs: &Path, backups: &Path, proof: &Proof) -> std::io::Result<()> {
     if !proofs.is_dir() {
@@ -265,6 +318,8 @@ pub fn proof_path(proofs: &Path, name: &BackupName) -> PathBuf {
     proofs.join(format!("{name}.json"))
 }
 
+#[cfg(test)]
+mod closed_tests;
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]
