@@ -205,7 +205,7 @@ fn readable(manifest: &Manifest, keys: &Keys) -> Result<(), Cause> {
     }
     let (theirs, ours) = (manifest.encrypted_to.join(", "), keys.recipients().join(", "));
     if keys.is_empty() {
-        return Err(Cause::new("it is encrypted, and this server has no identity that opens it")
+        return Err(Cause::new("it is encrypted, and no identity is here")
             .hint("`sudo tsh-agent backup key` makes one for the backups from then on"));
     }
     Err(Cause::new(format!("it is encrypted for {theirs}, and the identity on this server is that of {ours}"))

@@ -42,7 +42,7 @@ fn an_encrypted_backup_is_proven_here_and_opened_elsewhere() {
 
     // Without an identity here, a backup is made and not proven, and it is said.
     let said = server.agent("backup now");
-    assert!(said.code == 0 && said.out.contains("has no identity") && !said.out.contains("is proven"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("no identity is here") && !said.out.contains("is proven"), "{said:?}");
     assert!(server.agent("backup list").out.contains("checksummed"));
 }
 
