@@ -5,6 +5,7 @@ mod care;
 mod check;
 mod orders;
 mod recover;
+mod restore;
 mod service;
 mod status;
 mod views;
