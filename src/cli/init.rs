@@ -10,7 +10,7 @@ use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, Generated, bus, credentials, database, door, folders, generated, has_door, hook, units};
+use crate::init::{Facts, bus, database, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 
