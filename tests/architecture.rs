@@ -158,6 +158,8 @@ fn few_parts_touch_the_machine() {
 #[test]
 fn each_library_has_one_home() {
     assert_eq!(elsewhere(&["git2::", "libgit2_sys"], &["steps/fetch.rs", "steps/fetch"]), NOTHING);
+    let encryption = elsewhere(&["age::x25519", "age::Encryptor", "age::Decryptor"], &["steps/sealed.rs"]);
+    assert_eq!(encryption.len(), 1, "the settings name recipients: {encryption:?}");
     assert_eq!(elsewhere(&["zbus::"], &["api", "host", "daemon"]), NOTHING);
     // Others only take addresses apart with it.
     let requests = ["reqwest::Client", "Client::builder", "reqwest::{", "reqwest::get"];

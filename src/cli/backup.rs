@@ -1,16 +1,23 @@
 //! `tsh-agent backup`.
 
+mod cat;
+mod key;
 mod restore_files;
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::follow::Detach;
 use super::{Failure, render, say, say_json, terminal, which};
 use crate::api::client::{Client, Error};
+use crate::config;
+use crate::init::credentials;
 use crate::model::care::CareView;
+use crate::model::journal::Cause;
 use crate::model::names::{App, BackupName};
 use crate::model::outcome::Exit;
+use crate::steps::sealed::Keys;
 
 /// How often is looked how far it is.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,6 +41,8 @@ enum Verb {
     Verify(Verify),
     Restore(super::restore::Args),
     RestoreFiles(restore_files::Args),
+    Cat(cat::Args),
+    Key(key::Args),
     Prune(Prune),
 }
 
@@ -106,8 +115,12 @@ struct Prune {
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    if let Verb::RestoreFiles(args) = args.verb {
-        return restore_files::run(&args);
+    // These need no agent, so that they work where nothing else does.
+    match &args.verb {
+        Verb::RestoreFiles(args) => return restore_files::run(args),
+        Verb::Cat(args) => return cat::run(args),
+        Verb::Key(args) => return key::run(args),
+        _ => {}
     }
     let client = Client::connect(None).await?;
     let look = terminal::look(&io::stdout());
@@ -145,8 +158,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             say::out(&render::backup::list(&rows, &look));
             Ok(Exit::Good)
         }
-        // Done: it needs no agent.
-        Verb::RestoreFiles(_) => Ok(Exit::Good),
+        Verb::RestoreFiles(_) | Verb::Cat(_) | Verb::Key(_) => Ok(Exit::Good),
         Verb::Show(Show { name, app, json }) => {
             let app = which::app(&client, app).await?;
             let view = client.backup(&app, &name).await?;
@@ -157,6 +169,31 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             Ok(Exit::Good)
         }
     }
+}
+
+/// The application, where no agent need be there to ask.
+fn local_app(named: Option<&App>) -> Result<App, Failure> {
+    match named {
+        Some(app) => Ok(app.clone()),
+        None => which::only(config::apps().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?),
+    }
+}
+
+/// What opens the application's backups: the named file's identities, or this server's own.
+fn keys(app: &App, named: Option<&Path>) -> Result<Keys, Failure> {
+    let own = credentials::identity(app);
+    let keys = match named {
+        Some(path) => Keys::read(path),
+        None if own.exists() => Keys::read(&own),
+        None => Ok(Keys::default()),
+    };
+    keys.map_err(untouched)
+}
+
+fn untouched(cause: Cause) -> Failure {
+    let mut failure = Failure::new(Exit::Untouched, cause.what).now("what is live is as it was");
+    failure.hint = cause.hint;
+    failure
 }
 
 /// Shows the parts of it until it ends. It is the agent's: nothing here stops it.

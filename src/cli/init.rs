@@ -1,5 +1,6 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
+mod keys;
 mod push;
 mod slots;
 
@@ -92,6 +93,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
     environment(&settings)?;
+    keys::make(&settings)?;
     let new_secret = push::webhook(&settings)?;
     if let Some(database) = &settings.database {
         roles(database)?;

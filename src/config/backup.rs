@@ -7,12 +7,24 @@ use super::settings::Backup;
 use super::values::{duration, number, relative, ruled, size};
 
 pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
-    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit", "max_age", "folders"])?;
+    table.known(&[
+        "schedule",
+        "keep_days",
+        "min_keep",
+        "max_bytes",
+        "hash_limit",
+        "max_age",
+        "folders",
+        "encrypt_to",
+    ])?;
     Ok(Backup {
         schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
         keep_days: table.optional("keep_days", number(7..=3650))?.unwrap_or(30),
         min_keep: table.optional("min_keep", number(1..=1000))?.unwrap_or(5),
         max_bytes: table.optional("max_bytes", limit)?.unwrap_or(None),
+        encrypt_to: table
+            .optional("encrypt_to", |value| value.list("a list of recipients", recipient))?
+            .unwrap_or_default(),
         folders: table.optional("folders", folders(state))?.unwrap_or_else(|| usual(state)),
         hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
         max_age: table
@@ -34,6 +46,17 @@ fn schedule(value: &Value<'_>) -> Read<Option<String>> {
 /// What people put in cannot be made again; logs and caches can be done without.
 fn usual(state: &[String]) -> Vec<String> {
     state.iter().filter(|folder| *folder == "uploads").cloned().collect()
+}
+
+/// A public key; the secret one must not stand in a file that everybody reads, so what was given is not repeated.
+fn recipient(value: &Value<'_>) -> Read<String> {
+    let expected = "a recipient of age, which begins with \"age1\"; `tsh-agent backup key` makes one";
+    let text = value.text(expected)?;
+    if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY") {
+        return Err(value.wrong("this is a secret key, and everybody on this server can read it here: make a new one"));
+    }
+    let parsed = text.parse::<age::x25519::Recipient>();
+    parsed.map(|_| text.to_owned()).map_err(|why| value.wrong(format!("not {expected} ({why})")))
 }
 
 /// Each is one of the application's own, or in one.

@@ -61,6 +61,7 @@ pub fn settings() -> Settings {
             keep_days: 30,
             min_keep: 5,
             max_bytes: None,
+            encrypt_to: Vec::new(),
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
             max_age: Duration::from_hours(24),

@@ -180,7 +180,9 @@ impl Daemon {
                     if let Output::BackedUp { name, .. } = &out {
                         care.backup = name.parse().ok();
                     }
-                    close(care, progress, "done", &super::views::detail(&out), None);
+                    // What was not tried is not done.
+                    let state = if matches!(out, Output::Closed { .. }) { "skipped" } else { "done" };
+                    close(care, progress, state, &super::views::detail(&out), None);
                 }
                 Err(_) if stopped => {
                     let again = |name| match part {

@@ -128,6 +128,7 @@ pub fn detail(out: &Output) -> String {
             format!("{files} files, {}; {} new{restless}", size(*bytes), size(*new_bytes))
         }
         Output::Proven { tables, rows, .. } => format!("{tables} tables with {rows} rows are as they were"),
+        Output::Closed { why, .. } => format!("checksummed only: {why}"),
         Output::Forgotten { backups } if backups.is_empty() => String::new(),
         Output::Forgotten { backups } => {
             format!("deleted {}", backups.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "))

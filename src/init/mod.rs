@@ -1,6 +1,7 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
 pub mod bus;
+pub mod credentials;
 pub mod database;
 pub mod door;
 pub mod folders;

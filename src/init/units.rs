@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Facts, Generated, heading, plain};
+use super::{Facts, Generated, credentials, heading, plain};
 use crate::config::Settings;
 use crate::model::names::App;
 
@@ -25,6 +25,11 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
     if let Some(database) = &settings.database {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
+        let identity = credentials::identity_lines(settings);
+        if !identity.is_empty() {
+            all.extend(["prove", "rehearse", "restore"].map(|kind| step(&settings.app, kind, &identity)));
+        }
+        all.extend(credentials::object_key_line(settings).map(|line| step(&settings.app, "folders", &line)));
         all.extend(settings.backup.schedule.as_ref().map(|schedule| timer(&settings.app, schedule)));
     }
     all.push(probe(settings, facts));

@@ -51,6 +51,9 @@ pub struct Manifest {
     pub dump: File,
     /// Roles without passwords, and what is bound to the database and not in the dump.
     pub globals: File,
+    /// For whom it is encrypted; for nobody in particular, if this is empty.
+    #[serde(default)]
+    pub encrypted_to: Vec<String>,
     /// Folders below the application's shared ones that belong to it, and are kept beside it.
     #[serde(default)]
     pub folders: Vec<String>,
@@ -243,6 +246,12 @@ pub struct Doomed {
 }
 
 impl Manifest {
+    /// The name of one of its files as it lies on the disk.
+    #[must_use]
+    pub fn named(&self, file: &str) -> String {
+        if self.encrypted_to.is_empty() { file.to_owned() } else { format!("{file}.age") }
+    }
+
     /// Rows of all tables.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -24,10 +24,10 @@ pub struct Files {
     pub stored_bytes: u64,
     /// Size in bytes of those that no backup before had.
     pub new_bytes: u64,
-    /// Files that did not hold still while they were read: the content may be of several moments.
-    pub restless: Vec<String>,
-    /// What is neither file, folder nor link, and so is not kept.
-    pub left_out: Vec<String>,
+    /// How many did not hold still while they were read: their content may be of several moments.
+    pub restless: usize,
+    /// How many are neither file, folder nor link, and so are not kept.
+    pub left_out: usize,
     /// When the reading began (UTC, RFC 3339).
     pub at: String,
     /// How long it took, in milliseconds.

@@ -226,6 +226,13 @@ pub enum Output {
         /// How many rows they have.
         rows: u64,
     },
+    /// A backup is as it was written, and what is in it cannot be looked at here.
+    Closed {
+        /// The backup.
+        backup: super::names::BackupName,
+        /// Why.
+        why: String,
+    },
     /// Backups were deleted.
     Forgotten {
         /// Their names.

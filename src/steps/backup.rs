@@ -11,12 +11,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
-
 use super::output::say;
 use super::postgres::{connection_name, program, version_of};
-use super::sealed::create;
-use super::{Job, Outcome, blocking, files, not_mine};
+use super::sealed::{Seal, create};
+use super::{Job, Outcome, blocking, not_mine};
 use crate::config::{Database, Migrations};
 use crate::database::{Cluster, Snapshot, create_database};
 use crate::model::backup::{self as model, Level, Locale, Manifest};
@@ -93,6 +91,7 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         raw_bytes: 0,
         dump: model::File::default(),
         globals: model::File::default(),
+        encrypted_to: job.settings.backup.encrypt_to.clone(),
         // What a deployment migrates is the database.
         folders: if deployment.is_none() { job.settings.backup.folders.clone() } else { Vec::new() },
         at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -123,19 +122,21 @@ async fn fill(
 ) -> Result<(), Cause> {
     let Some(Database { name, .. }) = &job.settings.database else { return Err(not_mine()) };
     let limit = job.settings.backup.hash_limit;
+    let seal = Seal::to(&manifest.encrypted_to)?;
     let belongings = cluster.belongings(name).await?;
     let roles = roles(pg_dumpall, cluster)?;
     let globals = globals(name, &manifest.locale, &roles, &belongings);
-    manifest.globals = write(&part.join(GLOBALS), globals.as_bytes()).map_err(|error| unwritten(name, &error))?;
+    manifest.globals = write(&part.join(manifest.named(GLOBALS)), globals.as_bytes(), &seal)
+        .map_err(|error| unwritten(name, &error))?;
 
     let mut arguments = cluster.options();
     arguments.push(format!("--snapshot={}", moment.id));
     arguments.push(format!("--dbname={}", connection_name(name)));
-    let (path, program, db) = (part.join(DUMP), pg_dump.to_owned(), name.clone());
+    let (path, program, db) = (part.join(manifest.named(DUMP)), pg_dump.to_owned(), name.clone());
     say(&format!("dumping database {name}, {} MB on disk", manifest.database_bytes / 1_000_000));
     let dump = blocking(move || {
         let file = create(&path).map_err(|error| unwritten(&db, &error))?;
-        dump::dump(&program, &arguments, file, &db)
+        dump::dump(&program, &arguments, file, &seal, &db)
     });
     let count = async {
         let tables = moment.tables(|_, _, bytes| bytes <= limit).await;
@@ -203,7 +204,8 @@ fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> Str
     format!(
         "-- Roles without passwords, and the database as it was bound. By hand, as a superuser, beside nothing:\n\
          --   psql -v ON_ERROR_STOP=1 -f {GLOBALS} postgres\n\
-         --   zstd -dc {DUMP} | pg_restore --exit-on-error -d {db}\n\n\
+         --   zstd -dc {DUMP} | pg_restore --exit-on-error -d {db}\n\
+         -- (with `age -d -i IDENTITY` before it, where the names end in .age)\n\n\
          {roles}\n\n{create};\nbegin;\n{belongings};\ncommit;\n"
     )
 }
@@ -212,7 +214,7 @@ fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> Str
 fn finish(home: &Path, part: &Path, manifest: &Manifest) -> std::io::Result<()> {
     let mut text = serde_json::to_vec_pretty(manifest)?;
     text.push(b'\n');
-    write(&part.join(MANIFEST), &text)?;
+    write(&part.join(MANIFEST), &text, &Seal::default())?;
     File::open(part)?.sync_all()?;
     fs::rename(part, home.join(manifest.name.as_str()))?;
     File::open(home)?.sync_all()
@@ -229,11 +231,12 @@ fn sweep(home: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &[u8]) -> std::io::Result<model::File> {
-    let mut file = create(path)?;
-    file.write_all(text)?;
+fn write(path: &Path, text: &[u8], seal: &Seal) -> std::io::Result<model::File> {
+    let mut sink = seal.onto(create(path)?)?;
+    sink.write_all(text)?;
+    let (file, written) = sink.finish()?;
     file.sync_all()?;
-    Ok(model::File { bytes: text.len() as u64, sha256: files::hex(&Sha256::digest(text)) })
+    Ok(written)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -19,9 +19,9 @@ pub use walk::entries;
 
 use super::backup::MANIFEST;
 use super::files::{self, hex, on};
-use super::objects::{Adding, Objects};
+use super::objects::{Adding, Making, Objects};
 use super::output::say;
-use super::sealed::{self, Sink};
+use super::sealed::{self, Seal, Sink};
 use super::{Job, Outcome, blocking, not_mine};
 use crate::model::backup::{self as model, Manifest};
 use crate::model::files::Files;
@@ -38,6 +38,10 @@ pub const LISTING: &str = "files.list.zst";
 pub const INDEX: &str = "files.index";
 /// Under this name it is not whole yet.
 const NEW: &str = ".files.new";
+/// The name under which systemd hands over the key behind the names of encrypted objects.
+const KEY: &str = "object-key";
+/// A shorter key is none.
+const KEY_BYTES: usize = 32;
 /// Names that are told one by one.
 const TOLD: usize = 20;
 
@@ -52,14 +56,17 @@ pub async fn run(job: &Job) -> Outcome {
         home: job.at(&paths::backups(app)),
         shared: job.at(&paths::home(app)).join("shared"),
         backup: backup.clone(),
+        key: job.credentials.as_ref().map(|folder| folder.join(KEY)),
     };
     blocking(move || plan.keep()).await
 }
 
 struct Plan {
-    home: std::path::PathBuf,
-    shared: std::path::PathBuf,
+    home: PathBuf,
+    shared: PathBuf,
     backup: BackupName,
+    /// Where the key behind the names of encrypted objects is.
+    key: Option<PathBuf>,
 }
 
 impl Plan {
@@ -73,12 +80,13 @@ impl Plan {
             return Err(Cause::new(format!("{} is the manifest of {}", path.display(), manifest.name)));
         }
         // An attempt before this one may have come to its end, and to nobody's ears.
-        for name in [FILES, NEW, INDEX, LISTING] {
+        for name in [FILES, NEW, INDEX, LISTING, &format!("{LISTING}.age")] {
             files::remove(&folder.join(name))?;
         }
-        let path = folder.join(LISTING);
-        let listing = sealed::create(&path).and_then(|file| sealed::compressed(Sink::new(file))).map_err(on(&path))?;
-        let mut walk = walk::Walk::new(&self.shared, Adding::begin(Objects::beside(&self.home))?, listing);
+        let making = self.making(&manifest)?;
+        let path = folder.join(manifest.named(LISTING));
+        let listing = sealed::create(&path).and_then(|file| making.seal.compressed(file)).map_err(on(&path))?;
+        let mut walk = walk::Walk::new(&self.shared, Adding::begin(Objects::beside(&self.home), making)?, listing);
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         for name in &manifest.folders {
             walk.top(name)?;
@@ -102,20 +110,37 @@ impl Plan {
             objects: objects.len() as u64,
             stored_bytes: objects.values().sum(),
             new_bytes,
-            restless,
-            left_out,
+            restless: restless.len(),
+            left_out: left_out.len(),
             at,
             took: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             listing,
             index,
         };
         finish(&folder, &kept)?;
-        Ok(Output::Kept { files: count, bytes, new_bytes, restless: kept.restless.len() })
+        Ok(Output::Kept { files: count, bytes, new_bytes, restless: kept.restless })
+    }
+}
+
+impl Plan {
+    /// How the backup's objects are written: as its manifest says that it is.
+    fn making(&self, manifest: &Manifest) -> Result<Making, Cause> {
+        let seal = Seal::to(&manifest.encrypted_to)?;
+        if !seal.is_closed() {
+            return Ok(Making { seal, key: None });
+        }
+        let missing = || {
+            Cause::new("the key behind the names of encrypted objects is missing")
+                .hint("`sudo tsh-agent init` makes it, and hands it over to this step")
+        };
+        let path = self.key.as_ref().ok_or_else(missing)?;
+        let key = fs::read(path).ok().filter(|key| key.len() >= KEY_BYTES).ok_or_else(missing)?;
+        Ok(Making { seal, key: Some(key) })
     }
 }
 
 fn write_index(path: &Path, objects: &BTreeMap<String, u64>) -> Result<model::File, Cause> {
-    let mut sink = Sink::new(sealed::create(path).map_err(on(path))?);
+    let mut sink = sealed::create(path).and_then(|file| Seal::default().onto(file)).map_err(on(path))?;
     let text: String = objects.iter().map(|(name, bytes)| format!("{name} {bytes}\n")).collect();
     sink.write_all(text.as_bytes()).map_err(on(path))?;
     let (file, index) = sink.finish().map_err(on(path))?;

@@ -42,6 +42,8 @@ pub struct Job {
     pub request: Request,
     /// Where the file system begins: `/`, or a folder in tests.
     pub root: PathBuf,
+    /// Where systemd puts what it hands over to this step alone.
+    pub credentials: Option<PathBuf>,
 }
 
 /// What comes of a step.
@@ -51,7 +53,8 @@ impl Job {
     /// A job on this machine.
     #[must_use]
     pub fn new(settings: Settings, request: Request) -> Self {
-        Self { settings, request, root: PathBuf::from("/") }
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { settings, request, root: PathBuf::from("/"), credentials }
     }
 
     /// Where an absolute path is for this job.

@@ -1,8 +1,9 @@
 //! The contents of files that backups keep, each once: `objects/ab/<content>-<stored>` beside the backups.
 //!
-//! An object has its name only when it is whole and on the disk. The first half of the name tells the content, so equal
-//! files share one; the second is the SHA-256 of what is stored, so every object can be checked by itself, and one that is
-//! written again never takes another's name.
+//! An object has its name only when it is whole and on the disk. The first half of the name follows from the content, so
+//! equal files share one; the second is the SHA-256 of what is stored, so every object can be checked by itself, and one
+//! that is written again never takes another's name. Where objects are encrypted the first half is keyed: who sees the
+//! names only, in a store elsewhere, cannot tell whether a file that he has is among them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File};
@@ -10,10 +11,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::files::{self, hex, on};
-use super::sealed::{self, Sink};
+use super::sealed::{self, Keys, Seal};
 use crate::model::backup as model;
 use crate::model::journal::Cause;
 
@@ -67,9 +69,9 @@ impl Objects {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn open(&self, name: &str) -> Result<impl Read + use<>, Cause> {
+    pub fn open(&self, name: &str, keys: &Keys) -> Result<impl Read + use<>, Cause> {
         let path = self.path(name).ok_or_else(|| Cause::new(format!("{name:?} is no name of an object")))?;
-        sealed::decompressed(&path).map_err(on(&path))
+        keys.decompressed(&path).map_err(on(&path))
     }
 
     /// All of them: name and size in bytes.
@@ -126,9 +128,32 @@ pub fn read_index(path: &Path) -> Result<BTreeMap<String, u64>, Cause> {
     lines.collect()
 }
 
+/// How objects are written.
+pub struct Making {
+    /// For whom.
+    pub seal: Seal,
+    /// The key behind their names, where they are encrypted.
+    pub key: Option<Vec<u8>>,
+}
+
+impl Making {
+    /// The first half of the name.
+    fn content(&self, content: &model::File) -> String {
+        // A key of any length will do.
+        match self.key.as_deref().map(Hmac::<Sha256>::new_from_slice) {
+            Some(Ok(mut mac)) => {
+                mac.update(content.sha256.as_bytes());
+                hex(&mac.finalize().into_bytes())
+            }
+            _ => content.sha256.clone(),
+        }
+    }
+}
+
 /// Adds objects.
 pub struct Adding {
     objects: Objects,
+    making: Making,
     /// Content → name and size of the object that holds it.
     known: HashMap<String, (String, u64)>,
     /// Written and not yet durable.
@@ -143,7 +168,7 @@ impl Adding {
     ///
     /// # Errors
     /// If the folder cannot be read or written.
-    pub fn begin(objects: Objects) -> Result<Self, Cause> {
+    pub fn begin(objects: Objects, making: Making) -> Result<Self, Cause> {
         let new = objects.home.join(NEW);
         files::remove(&new)?;
         DirBuilder::new().mode(0o750).recursive(true).create(&new).map_err(on(&new))?;
@@ -153,13 +178,13 @@ impl Adding {
                 known.insert(content.to_owned(), (name, bytes));
             }
         }
-        Ok(Self { objects, known, waiting: Vec::new(), waiting_bytes: 0, added: 0 })
+        Ok(Self { objects, making, known, waiting: Vec::new(), waiting_bytes: 0, added: 0 })
     }
 
     /// The object that holds this content, and its size.
     #[must_use]
     pub fn find(&self, content: &model::File) -> Option<(String, u64)> {
-        self.known.get(&content.sha256).cloned()
+        self.known.get(&self.making.content(content)).cloned()
     }
 
     /// Stores what can be read, of about `size` bytes: what it was, the object and its size.
@@ -175,7 +200,7 @@ impl Adding {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ours(error)),
             _ => {}
         }
-        let mut encoder = sealed::compressed(Sink::new(sealed::create(&path).map_err(ours)?)).map_err(ours)?;
+        let mut encoder = sealed::create(&path).and_then(|file| self.making.seal.compressed(file)).map_err(ours)?;
         let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
         loop {
             let count = from.read(&mut buffer).map_err(Trouble::Source)?;
@@ -186,14 +211,15 @@ impl Adding {
             bytes += count as u64;
             encoder.write_all(&buffer[..count]).map_err(ours)?;
         }
-        let (_, stored) = encoder.finish().and_then(Sink::finish).map_err(ours)?;
+        let (_, stored) = encoder.finish().and_then(sealed::Sink::finish).map_err(ours)?;
         let content = model::File { bytes, sha256: hex(&digest.finalize()) };
         if let Some((name, bytes)) = self.find(&content) {
             return Ok((content, name, bytes));
         }
-        let name = format!("{}-{}", content.sha256, stored.sha256);
+        let key = self.making.content(&content);
+        let name = format!("{key}-{}", stored.sha256);
         fs::rename(&path, new.join(&name)).map_err(ours)?;
-        self.known.insert(content.sha256.clone(), (name.clone(), stored.bytes));
+        self.known.insert(key, (name.clone(), stored.bytes));
         self.waiting.push(name.clone());
         self.waiting_bytes += stored.bytes;
         self.added += stored.bytes;

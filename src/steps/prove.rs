@@ -6,6 +6,7 @@
 
 pub(super) mod archive;
 mod folders;
+mod opening;
 mod scratch;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -17,11 +18,15 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use self::archive::Reader;
+pub use self::archive::checksum;
 use self::folders::Folders;
+use self::opening::open_globals;
+pub(super) use self::opening::readable;
 pub use self::scratch::{PORT, Scratch};
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
 use super::postgres::{connection_name, program};
+use super::sealed::Keys;
 use super::{Job, Outcome, blocking, files, not_mine};
 use crate::database::Cluster;
 use crate::model::backup::{Level, Locale, Manifest, Proof, Reached, differences};
@@ -45,9 +50,11 @@ enum Trouble {
     Damaged(Cause),
     /// It could not be looked at: this says nothing about it.
     Unable(Cause),
+    /// What is on the disk is right, and what is in it nobody can read here.
+    Closed(Cause),
 }
 
-use Trouble::{Damaged, Unable};
+use Trouble::{Closed, Damaged, Unable};
 
 /// Proves.
 ///
@@ -60,7 +67,13 @@ pub async fn run(job: &Job) -> Outcome {
 
 /// The same, with words before each command that may not run as root.
 async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
-    let standing = restore(job, name, wrap).await?;
+    let standing = match stand(job, name, wrap).await {
+        Err(Stop::Closed(cause)) => {
+            say(&cause.what);
+            return Ok(Output::Closed { backup: name.clone(), why: cause.what });
+        }
+        other => other.map_err(Stop::cause)?,
+    };
     let manifest = standing.end().await?;
     Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() })
 }
@@ -92,10 +105,36 @@ impl Standing {
 /// # Errors
 /// If the backup is damaged, or cannot be looked at here.
 pub async fn restore(job: &Job, name: &BackupName, wrap: &[String]) -> Result<Standing, Cause> {
+    stand(job, name, wrap).await.map_err(Stop::cause)
+}
+
+/// What kept a backup from standing.
+enum Stop {
+    /// It is not good, or could not be looked at.
+    Failed(Cause),
+    /// It is as it was written, and nobody here can open it.
+    Closed(Cause),
+}
+
+impl Stop {
+    fn cause(self) -> Cause {
+        let (Self::Failed(cause) | Self::Closed(cause)) = self;
+        cause
+    }
+}
+
+impl From<Cause> for Stop {
+    fn from(cause: Cause) -> Self {
+        Self::Failed(cause)
+    }
+}
+
+async fn stand(job: &Job, name: &BackupName, wrap: &[String]) -> Result<Standing, Stop> {
     let app = &job.settings.app;
     let folder = job.at(&paths::backups(app)).join(name.as_str());
     let home = job.at(&paths::rehearsals(app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot keep the proof of backup {name}: {error}"));
+    let keys = Keys::handed_over(job.credentials.as_deref())?;
     let (manifest, digest) = read_manifest(&folder, name)?;
     let mut proof = Proof {
         backup: name.clone(),
@@ -107,21 +146,28 @@ pub async fn restore(job: &Job, name: &BackupName, wrap: &[String]) -> Result<St
     };
     let room = home.join("scratch");
     let backups = job.at(&paths::backups(app));
-    let found = climb(&backups, &folder, &room, &manifest, &mut proof, wrap).await;
+    let found = climb(&backups, &folder, &room, &manifest, &mut proof, &keys, wrap).await;
     let outcome = match found {
         Ok(scratch) => Ok(Standing { scratch, manifest, room }),
         Err(trouble) => {
             // What lies there is a copy of production's rows.
             scratch::clear(&room).map_err(cannot)?;
+            let unable =
+                |cause: Cause| Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause };
             match trouble {
                 Damaged(cause) => {
                     proof.problem = Some(cause.what.clone());
-                    Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
+                    Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause }.into())
+                }
+                Closed(cause) => {
+                    let stop = if keys.is_empty() { Stop::Closed(cause) } else { Stop::Failed(unable(cause)) };
+                    if better(&job.at(&paths::proofs(app)), &proof) {
+                        return Err(stop);
+                    }
+                    Err(stop)
                 }
                 // What was proven before still is.
-                Unable(cause) => {
-                    return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
-                }
+                Unable(cause) => return Err(unable(cause).into()),
             }
         }
     };
@@ -152,10 +198,11 @@ async fn climb(
     room: &Path,
     manifest: &Manifest,
     proof: &mut Proof,
+    keys: &Keys,
     wrap: &[String],
 ) -> Result<Scratch, Trouble> {
     let mut clock = Instant::now();
-    let (dump, globals) = (folder.join(DUMP), folder.join(GLOBALS));
+    let (dump, globals) = (folder.join(manifest.named(DUMP)), folder.join(manifest.named(GLOBALS)));
     for (path, file) in [(&dump, &manifest.dump), (&globals, &manifest.globals)] {
         let (path, file) = (path.clone(), file.clone());
         blocking(move || archive::checksum(&path, &file)).await.map_err(Damaged)?;
@@ -167,18 +214,21 @@ async fn climb(
     }
     reached(proof, Level::Checksummed, &mut clock);
 
+    readable(manifest, keys).map_err(Closed)?;
     let pg_restore = program(manifest.server, "pg_restore").map_err(Unable)?;
-    let reader = Reader { dump, program: pg_restore, raw_bytes: manifest.raw_bytes };
+    let reader = Reader::of(folder, manifest, pg_restore, keys);
     decode(reader.clone(), vec!["--file=/dev/null".to_owned()]).await.map_err(Damaged)?;
     if let Some(folders) = folders {
-        blocking(move || folders.decode()).await.map_err(Damaged)?;
+        let keys = keys.clone();
+        blocking(move || folders.decode(&keys)).await.map_err(Damaged)?;
     }
     reached(proof, Level::Decodes, &mut clock);
 
     scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
     enough_space(room, manifest).map_err(Unable)?;
     let scratch = Scratch::start(room, manifest.server, wrap).await.map_err(Unable)?;
-    match restore_and_compare(&scratch, reader, &globals, manifest, proof, &mut clock).await {
+    let globals = open_globals(&globals, room, keys);
+    match restore_and_compare(&scratch, reader, globals, manifest, proof, &mut clock).await {
         Ok(()) => Ok(scratch),
         Err(trouble) => {
             scratch.stop().await;
@@ -190,14 +240,15 @@ async fn climb(
 async fn restore_and_compare(
     scratch: &Scratch,
     reader: Reader,
-    globals: &Path,
+    globals: Result<PathBuf, Cause>,
     manifest: &Manifest,
     proof: &mut Proof,
     clock: &mut Instant,
 ) -> Result<(), Trouble> {
     let psql = program(manifest.server, "psql").map_err(Unable)?;
     let full = |cause: Cause| if scratch.free() < FULL { Unable(cause) } else { Damaged(cause) };
-    scratch.psql(&psql, globals).await.map_err(full)?;
+    let globals = globals.map_err(full)?;
+    scratch.psql(&psql, &globals).await.map_err(full)?;
     let mut arguments = vec!["--exit-on-error".to_owned(), "--no-tablespaces".to_owned()];
     // A copy must not fetch what others publish.
     arguments.push("--no-subscriptions".to_owned());
@@ -206,7 +257,7 @@ async fn restore_and_compare(
     decode(reader, arguments).await.map_err(full)?;
     reached(proof, Level::Restored, clock);
 
-    let found = compare(scratch, manifest, globals).await.map_err(Unable)?;
+    let found = compare(scratch, manifest, &globals).await.map_err(Unable)?;
     if let Some(cause) = differs(found) {
         return Err(Damaged(cause));
     }
@@ -291,6 +342,17 @@ fn enough_space(room: &Path, manifest: &Manifest) -> Result<(), Cause> {
     Err(Cause::new(what).hint("make room, or mount a larger disk there"))
 }
 
+/// Whether more was proven about the same backup before.
+fn better(proofs: &Path, proof: &Proof) -> bool {
+    let before = fs::read(proof_path(proofs, &proof.backup)).ok();
+    let before = before.and_then(|text| serde_json::from_slice::<Proof>(&text).ok());
+    before.is_some_and(|before| {
+        before.problem.is_none()
+            && (&before.manifest, &before.files) == (&proof.manifest, &proof.files)
+            && before.level > proof.level
+    })
+}
+
 /// Keeps the proof, whole and durable, and forgets those of backups that are gone.
 fn keep(proofs: &Path, backups: &Path, proof: &Proof) -> std::io::Result<()> {
     if !proofs.is_dir() {
@@ -318,6 +380,8 @@ pub fn proof_path(proofs: &Path, name: &BackupName) -> PathBuf {
     proofs.join(format!("{name}.json"))
 }
 
+#[cfg(test)]
+mod closed_tests;
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]

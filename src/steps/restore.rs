@@ -11,7 +11,8 @@ use super::backup::{DUMP, GLOBALS};
 use super::output::say;
 use super::postgres::{connection_name, program};
 use super::prove::archive::{Reader, checksum};
-use super::prove::{content, decode, differs, read_manifest};
+use super::prove::{content, decode, differs, read_manifest, readable};
+use super::sealed::Keys;
 use super::{Job, Outcome, blocking, not_mine};
 use crate::database::{Aside, Cluster};
 use crate::model::backup::Manifest;
@@ -40,7 +41,9 @@ async fn restore(job: &Job, cluster: &Cluster, name: &BackupName) -> Outcome {
     let bad = |cause: Cause| Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause };
     let (manifest, _) = read_manifest(&folder, name)?;
     let server = cluster.version().await?;
-    let reader = read(&folder, &manifest, server).await.map_err(bad)?;
+    let keys = Keys::handed_over(job.credentials.as_deref())?;
+    readable(&manifest, &keys).map_err(|cause| Cause { what: format!("backup {name}: {}", cause.what), ..cause })?;
+    let reader = read(&folder, &manifest, server, &keys).await.map_err(bad)?;
     fill(reader, cluster, room.name(), &database.owner).await.map_err(bad)?;
     timed("analyzed", cluster.analyze(room.name(), ANALYZE)).await?;
     let found = timed("compared", content(cluster, room.name(), &manifest)).await?;
@@ -52,16 +55,16 @@ async fn restore(job: &Job, cluster: &Cluster, name: &BackupName) -> Outcome {
 }
 
 /// Makes sure that the files are what was written, and that all of the dump is an archive, before anything is filled.
-async fn read(folder: &Path, manifest: &Manifest, server: u32) -> Result<Reader, Cause> {
+async fn read(folder: &Path, manifest: &Manifest, server: u32, keys: &Keys) -> Result<Reader, Cause> {
     let (ours, theirs) = (server / 10_000, manifest.server / 10_000);
     if theirs > ours {
         return Err(Cause::new(format!("it was taken from PostgreSQL {theirs}, and this server is {ours}")));
     }
-    let dump = folder.join(DUMP);
-    for (path, file) in [(dump.clone(), manifest.dump.clone()), (folder.join(GLOBALS), manifest.globals.clone())] {
+    for (name, file) in [(DUMP, manifest.dump.clone()), (GLOBALS, manifest.globals.clone())] {
+        let path = folder.join(manifest.named(name));
         timed("checksummed", blocking(move || checksum(&path, &file))).await?;
     }
-    let reader = Reader { dump, program: program(server, "pg_restore")?, raw_bytes: manifest.raw_bytes };
+    let reader = Reader::of(folder, manifest, program(server, "pg_restore")?, keys);
     timed("decoded", decode(reader.clone(), vec!["--file=/dev/null".to_owned()])).await?;
     Ok(reader)
 }

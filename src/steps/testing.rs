@@ -101,6 +101,7 @@ fn settings(app: App, root: &Path) -> Settings {
             keep_days: 30,
             min_keep: 5,
             max_bytes: None,
+            encrypt_to: Vec::new(),
             folders: Vec::new(),
             hash_limit: 20_000_000_000,
             max_age: Duration::from_hours(24),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::cli::{Failure, say};
-use crate::config;
 use crate::model::names::{App, BackupName};
 use crate::model::outcome::Exit;
 use crate::paths;
@@ -24,26 +23,20 @@ pub struct Args {
     /// The folder to make; if it is there, it must be empty.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
+    /// The identity that opens them; the server's own if none is named.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
     /// The application; needed only where there are several.
     #[arg(long)]
     app: Option<App>,
 }
 
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let app = match &args.app {
-        Some(app) => app.clone(),
-        None => {
-            let apps = config::apps().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-            super::which::only(apps)?
-        }
-    };
+    let app = super::local_app(args.app.as_ref())?;
+    let keys = super::keys(&app, args.identity.as_deref())?;
     let home = paths::backups(&app);
     let only = args.path.clone().unwrap_or_default();
-    let given = give_back(&home, &home.join(args.name.as_str()), &only, &args.to).map_err(|cause| {
-        let mut failure = Failure::new(Exit::Untouched, cause.what).now("what is live is as it was");
-        failure.hint = cause.hint;
-        failure
-    })?;
+    let given = give_back(&home, &home.join(args.name.as_str()), &only, &args.to, &keys).map_err(super::untouched)?;
     let to = args.to.display();
     if given.files == 0 && given.lost.is_empty() {
         let what = format!("backup {} has no file at or below {}", args.name, only.display());

@@ -72,6 +72,7 @@ fn about(manifest: &Manifest, view: &BackupView, look: &Look) -> String {
     let revision = manifest.revision.as_ref().map(|revision| format!(" ({})", revision.short())).unwrap_or_default();
     let release = number("release", manifest.running.map(|id| id.0));
     out += &field("files", &files(view.files.as_ref()), look);
+    out += &field("encrypted", &manifest.encrypted_to.join(", "), look);
     out += &field("running", &format!("{release}{}", if release.is_empty() { "" } else { &revision }), look);
     out += &field("made by", &number("deployment", manifest.deployment.map(|id| id.0)), look);
     let schema: Vec<&str> = manifest.schema.iter().map(|revision| revision.as_str()).collect();
@@ -89,7 +90,7 @@ fn about(manifest: &Manifest, view: &BackupView, look: &Look) -> String {
 fn files(files: Option<&Files>) -> String {
     let Some(files) = files else { return String::new() };
     let (bytes, new) = (size(files.bytes), size(files.new_bytes));
-    let restless = match files.restless.len() {
+    let restless = match files.restless {
         0 => String::new(),
         count => format!(", {count} changed meanwhile"),
     };

@@ -5,11 +5,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use zstd::stream::write::Encoder;
+
 use crate::model::backup as model;
 use crate::model::journal::Cause;
 use crate::steps::child::plain;
 use crate::steps::output::say;
-use crate::steps::sealed::{self, Sink};
+use crate::steps::sealed::{Seal, Sink};
 
 /// What an archive of `pg_dump -Fc` begins with.
 const MAGIC: &[u8] = b"PGDMP";
@@ -25,7 +27,7 @@ pub struct Written {
 }
 
 /// Runs `pg_dump` into the file, and looks at every member of the chain.
-pub fn dump(program: &Path, arguments: &[String], out: File, db: &str) -> Result<Written, Cause> {
+pub fn dump(program: &Path, arguments: &[String], out: File, seal: &Seal, db: &str) -> Result<Written, Cause> {
     let mut child = Command::new(program)
         .args(["--format=custom", "--compress=0", "--lock-wait-timeout=10s", "--no-password"])
         .args(arguments)
@@ -42,7 +44,7 @@ pub fn dump(program: &Path, arguments: &[String], out: File, db: &str) -> Result
         lines.inspect(|line| say(line)).collect::<Vec<_>>()
     });
     let written = match child.stdout.take() {
-        Some(stdout) => pipe(stdout, out),
+        Some(stdout) => seal.compressed(out).and_then(|encoder| pipe(stdout, encoder)),
         None => Err(std::io::Error::other("pg_dump has no output")),
     };
     if written.is_err() {
@@ -61,9 +63,8 @@ pub fn dump(program: &Path, arguments: &[String], out: File, db: &str) -> Result
     Err(Cause { tail, ..Cause::new(what) })
 }
 
-/// Compresses and hashes everything in one pass, until it is on the disk.
-fn pipe(mut from: impl Read, file: File) -> std::io::Result<Written> {
-    let mut encoder = sealed::compressed(Sink::new(file))?;
+/// Compresses, encrypts and hashes everything in one pass, until it is on the disk.
+fn pipe(mut from: impl Read, mut encoder: Encoder<'static, Sink>) -> std::io::Result<Written> {
     let mut head = Vec::new();
     from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head)?;
     encoder.write_all(&head)?;

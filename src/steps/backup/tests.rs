@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::database::testing::Scratch;
 use crate::model::names::DeploymentId;
@@ -149,7 +151,7 @@ fn every_member_of_the_chain_is_looked_at() {
         let program = bench.root().join("program");
         write(&program, &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        match dump::dump(&program, &[], out, "erp") {
+        match dump::dump(&program, &[], out, &Seal::default(), "erp") {
             Ok(_) => panic!("{script}"),
             Err(cause) => cause.what,
         }

@@ -15,7 +15,7 @@ use crate::model::files::{Entry, What, unescape};
 use crate::model::journal::Cause;
 use crate::steps::files::{hex, on};
 use crate::steps::objects::Objects;
-use crate::steps::sealed;
+use crate::steps::sealed::Keys;
 
 /// What was given back.
 #[derive(Debug, Default)]
@@ -32,13 +32,15 @@ pub struct Given {
 ///
 /// # Errors
 /// If `to` is there already and not empty, or the listing cannot be read, or nothing can be written.
-pub fn give_back(home: &Path, folder: &Path, only: &Path, to: &Path) -> Result<Given, Cause> {
-    make(to)?;
+pub fn give_back(home: &Path, folder: &Path, only: &Path, to: &Path, keys: &Keys) -> Result<Given, Cause> {
     let objects = Objects::beside(home);
-    let path = folder.join(LISTING);
+    let closed = folder.join(format!("{LISTING}.age"));
+    let path = if closed.exists() { closed } else { folder.join(LISTING) };
+    let listing = keys.decompressed(&path).map_err(on(&path))?;
+    make(to)?;
     let mut given = Given::default();
     let mut later = Vec::new();
-    for entry in entries(sealed::decompressed(&path).map_err(on(&path))?) {
+    for entry in entries(listing) {
         let entry = entry.map_err(on(&path))?;
         let place = inside(&entry.path).ok_or_else(|| bad(&path, &entry.path))?;
         if !place.starts_with(only) {
@@ -48,7 +50,7 @@ pub fn give_back(home: &Path, folder: &Path, only: &Path, to: &Path) -> Result<G
         let above = target.parent().unwrap_or(to);
         DirBuilder::new().mode(0o700).recursive(true).create(above).map_err(on(above))?;
         match &entry.what {
-            What::File { size, sha256, object } => match file(&objects, object, &entry, &target) {
+            What::File { size, sha256, object } => match file(&objects, keys, object, &entry, &target) {
                 Ok(content) if content == (*size, sha256.clone()) => {
                     given.files += 1;
                     given.bytes += size;
@@ -99,8 +101,8 @@ fn bad(listing: &Path, path: &str) -> Cause {
 }
 
 /// Writes one file; what came out.
-fn file(objects: &Objects, object: &str, entry: &Entry, target: &Path) -> Result<(u64, String), Cause> {
-    let mut from = objects.open(object)?;
+fn file(objects: &Objects, keys: &Keys, object: &str, entry: &Entry, target: &Path) -> Result<(u64, String), Cause> {
+    let mut from = objects.open(object, keys)?;
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target).map_err(on(target))?;
     let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
     loop {

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use crate::model::backup as model;
 use crate::model::journal::Cause;
+use crate::steps::backup::DUMP;
 use crate::steps::child::plain;
 use crate::steps::files;
-use crate::steps::sealed;
+use crate::steps::sealed::{self, Keys};
 
 /// Lines of a program that are kept.
 const TAIL: usize = 20;
@@ -23,6 +24,8 @@ pub struct Reader {
     pub program: PathBuf,
     /// How long the archive is.
     pub raw_bytes: u64,
+    /// What opens it.
+    pub keys: Keys,
 }
 
 /// Whether the file is what was written.
@@ -39,6 +42,12 @@ pub fn checksum(path: &Path, file: &model::File) -> Result<(), Cause> {
 }
 
 impl Reader {
+    /// A reader of the backup in `folder`.
+    pub fn of(folder: &Path, manifest: &model::Manifest, program: PathBuf, keys: &Keys) -> Self {
+        let dump = folder.join(manifest.named(DUMP));
+        Self { dump, program, raw_bytes: manifest.raw_bytes, keys: keys.clone() }
+    }
+
     /// Decompresses all of it into the program, which must like all of it.
     pub fn read(&self, arguments: &[String]) -> Result<(), Cause> {
         let cannot = |error| Cause::new(format!("cannot start {}: {error}", self.program.display()));
@@ -82,7 +91,7 @@ impl Reader {
     }
 
     fn pipe(&self, mut to: impl Write) -> Result<u64, Pipe> {
-        let mut from = sealed::decompressed(&self.dump).map_err(Pipe::From)?;
+        let mut from = self.keys.decompressed(&self.dump).map_err(Pipe::From)?;
         let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
         loop {
             let count = from.read(&mut buffer).map_err(Pipe::From)?;

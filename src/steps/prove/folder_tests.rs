@@ -45,7 +45,7 @@ impl Place {
 
     /// The object that holds the file `a`.
     fn object(&self) -> PathBuf {
-        let listing = sealed::decompressed(&self.folder.join(LISTING)).unwrap();
+        let listing = Keys::default().decompressed(&self.folder.join(LISTING)).unwrap();
         let entry = entries(listing).map(Result::unwrap).find(|entry| entry.path == "uploads/a").unwrap();
         let What::File { object, .. } = entry.what else { panic!() };
         Objects::beside(&self.home).path(&object).unwrap()
@@ -152,12 +152,12 @@ async fn what_was_wrong_when_it_was_written_is_found_by_decoding() {
         lie(&place, content);
         let folders = Folders::read(&place.home, &place.folder, &manifest(&place), &digest(&place)).unwrap().unwrap();
         folders.checksum().unwrap();
-        let cause = folders.decode().unwrap_err();
+        let cause = folders.decode(&Keys::default()).unwrap_err();
         assert!(cause.what.contains(said), "{cause:?}");
     }
     let place = Place::new().await;
     let folders = Folders::read(&place.home, &place.folder, &manifest(&place), &digest(&place)).unwrap().unwrap();
-    folders.checksum().and_then(|()| folders.decode()).unwrap();
+    folders.checksum().and_then(|()| folders.decode(&Keys::default())).unwrap();
 }
 
 fn manifest(place: &Place) -> Manifest {

@@ -13,7 +13,7 @@ use crate::model::journal::Cause;
 use crate::steps::files::{hex, on};
 use crate::steps::folders::{FILES, INDEX, LISTING, entries};
 use crate::steps::objects::{Objects, read_index};
-use crate::steps::sealed;
+use crate::steps::sealed::{self, Keys};
 
 /// The folders of one backup.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Folders {
     folder: PathBuf,
     home: PathBuf,
     files: Files,
+    /// Where the listing is.
+    listing: PathBuf,
     /// SHA-256 of what the backup says about them.
     pub digest: String,
 }
@@ -38,30 +40,32 @@ impl Folders {
             return Err(Cause::new(format!("{} does not belong to this manifest", path.display())));
         }
         let digest = hex(&Sha256::digest(&text));
-        Ok(Some(Self { folder: folder.to_owned(), home: home.to_owned(), files, digest }))
+        let (listing, folder) = (folder.join(manifest.named(LISTING)), folder.to_owned());
+        Ok(Some(Self { folder, home: home.to_owned(), files, listing, digest }))
     }
 
     /// Whether everything on the disk is what was written.
     pub fn checksum(&self) -> Result<(), Cause> {
-        checksum(&self.folder.join(LISTING), &self.files.listing)?;
+        checksum(&self.listing, &self.files.listing)?;
         let objects = Objects::beside(&self.home);
         self.index()?.iter().try_for_each(|(name, bytes)| objects.check(name, *bytes))
     }
 
     /// Whether every file can be had back as it was.
-    pub fn decode(&self) -> Result<(), Cause> {
+    pub fn decode(&self, keys: &Keys) -> Result<(), Cause> {
         let (index, objects) = (self.index()?, Objects::beside(&self.home));
-        let path = self.folder.join(LISTING);
+        let path = &self.listing;
         let (mut seen, mut count, mut bytes) = (BTreeMap::new(), 0, 0);
-        for entry in entries(sealed::decompressed(&path).map_err(on(&path))?) {
-            let entry = entry.map_err(on(&path))?;
+        for entry in entries(keys.decompressed(path).map_err(on(path))?) {
+            let entry = entry.map_err(on(path))?;
             let What::File { size, sha256, object } = entry.what else { continue };
             (count, bytes) = (count + 1, bytes + size);
             if !index.contains_key(&object) {
                 return Err(Cause::new(format!("{} is in an object that the backup does not name", entry.path)));
             }
             if !seen.contains_key(&object) {
-                let read = objects.open(&object).and_then(|from| sealed::measure(from).map_err(on(Path::new(&object))));
+                let read =
+                    objects.open(&object, keys).and_then(|from| sealed::measure(from).map_err(on(Path::new(&object))));
                 let content = read.map_err(|cause| Cause::new(format!("{} is lost: {}", entry.path, cause.what)))?;
                 seen.insert(object.clone(), content);
             }

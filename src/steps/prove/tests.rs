@@ -28,6 +28,13 @@ async fn proven(bench: &Bench, name: &BackupName) -> Outcome {
     prove(&job, name, &wrap(bench)).await
 }
 
+/// With what systemd hands over.
+pub(super) async fn proven_with(bench: &Bench, name: &BackupName, credentials: &Path) -> Outcome {
+    let mut job = bench.job(0, Work::Prove { backup: name.clone() });
+    job.credentials = Some(credentials.to_owned());
+    prove(&job, name, &wrap(bench)).await
+}
+
 /// For what is found before a cluster is needed.
 pub(super) async fn proven_without_cluster(bench: &Bench, name: &BackupName) -> Outcome {
     fs::create_dir_all(bench.at(&paths::rehearsals(bench.app()))).unwrap();

@@ -7,6 +7,45 @@ const FILES: &str = "set -e; cd /srv/tsh-erp/shared/uploads
     install -d -o deploy -g deploy -m 0700 2026
     runuser -u deploy -- sh -c 'umask 077; head -c 3000000 /dev/urandom > 2026/scan.pdf; echo hello > note.txt; cp note.txt same.txt'";
 
+/// The name of the newest backup.
+fn newest(server: &Server) -> String {
+    server.ok("tsh-agent backup list --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0][\"name\"])'")
+}
+
+#[test]
+fn an_encrypted_backup_is_proven_here_and_opened_elsewhere() {
+    let server = Server::ready();
+    server.ok(FILES);
+    server.ok("umask 077; tsh-agent backup key > /root/key; grep '^AGE-SECRET-KEY' /root/key > /root/escrow");
+    let recipients = server.ok("grep -oE '\"age1[a-z0-9]+\"' /root/key | paste -sd,");
+    server.set("encrypt_to", &format!("[{recipients}]"));
+    server.agent("init tsh-erp").ok();
+    let said = server.agent("backup now");
+    assert!(said.code == 0 && said.out.contains("is proven"), "{said:?}");
+    let name = newest(&server);
+    let readable = format!(
+        "cd /var/backups/tsh-agent/tsh-erp; find {name} objects -type f | grep -v 'manifest.json\\|files.json\\|files.index' |
+         while read -r file; do head -c 18 $file | grep -q '^age-encryption.org' || echo $file; done"
+    );
+    assert_eq!(server.ok(&readable), "", "something of it can be read");
+
+    // What a server does that has nothing else: the escrow identity, and two commands.
+    let agent = format!("tsh-agent backup cat --identity /root/escrow {name}");
+    server.ok("mv /etc/tsh-agent/credentials/tsh-erp.age /root/");
+    assert_ne!(server.agent(&format!("backup cat {name}")).code, 0, "it was read without an identity");
+    server.ok("runuser -u postgres -- createdb again");
+    server.ok(&format!("set -o pipefail; {agent} | runuser -u postgres -- pg_restore --exit-on-error -d again"));
+    let count = |db: &str| server.ok(&format!("runuser -u postgres -- psql -XAtc 'select count(*) from orders' {db}"));
+    assert_eq!(count("again"), count("tsh_erp"));
+    server.ok(&format!("tsh-agent backup restore-files {name} --identity /root/escrow --to /root/back"));
+    server.ok("diff -r /srv/tsh-erp/shared/uploads /root/back/uploads");
+
+    // Without an identity here, a backup is made and not proven, and it is said.
+    let said = server.agent("backup now");
+    assert!(said.code == 0 && said.out.contains("no identity is here") && !said.out.contains("is proven"), "{said:?}");
+    assert!(server.agent("backup list").out.contains("checksummed"));
+}
+
 #[test]
 fn uploads_of_any_mode_are_kept_proven_and_given_back() {
     let server = Server::ready();
@@ -14,8 +53,7 @@ fn uploads_of_any_mode_are_kept_proven_and_given_back() {
     let said = server.agent("backup now");
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("3 files, 3000 kB"), "{said:?}");
-    let name = server
-        .ok("tsh-agent backup list --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0][\"name\"])'");
+    let name = newest(&server);
     let shown = server.agent(&format!("backup show {name}"));
     assert!(shown.out.contains("3 of uploads, 3000 kB") && shown.out.contains(": proven"), "{shown:?}");
 
