@@ -1,16 +1,20 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
+pub mod ask;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
+use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
 use crate::init::{Facts, database, door, folders, generated, has_door, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
+use crate::paths;
 
 /// The users that the installation makes.
 const USERS: [&str; 6] =
@@ -18,12 +22,20 @@ const USERS: [&str; 6] =
 
 /// Prepare this server for an application, as root
 ///
-/// Running it again changes nothing. It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
-/// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
+/// Where there is no `/etc/tsh-agent/apps/<app>.toml` yet it looks at the server (units, environment, database, port),
+/// asks for what it cannot find, and writes one. From the settings it makes folders, drop-ins for the units, the policy
+/// for the application's units, the roles in PostgreSQL and the door for nginx. Running it again changes nothing. It
+/// starts no deployment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The application.
     pub app: App,
+    /// A checkout of the application, to look at.
+    #[arg(long, value_parser = ask::checkout)]
+    pub from: Option<PathBuf>,
+    /// What is not looked for.
+    #[command(flatten)]
+    pub said: ask::Said,
 }
 
 /// Why a server could not be prepared. What was made before stays, and the next run goes on from there.
@@ -60,14 +72,27 @@ impl InitError {
 ///
 /// It cannot be prepared, or only in part.
 pub fn run(args: &Args) -> Result<Exit, InitError> {
-    prepare(&args.app)?;
-    Ok(Exit::Good)
-}
-
-fn prepare(app: &App) -> Result<(), InitError> {
+    let app = &args.app;
     if !Uid::effective().is_root() {
         return Err(InitError::NotRoot(app.clone()));
     }
+    if !paths::settings(app).exists() {
+        ask::settings(args)?;
+    } else if args.from.is_some() || args.said != (ask::Said { yes: args.said.yes, ..ask::Said::default() }) {
+        let what =
+            format!("{} is there already: change it, then call init without flags", paths::settings(app).display());
+        return Err(InitError::Refused(what));
+    }
+    prepare(app)?;
+    Ok(Exit::Good)
+}
+
+/// Makes everything that follows from the settings, as root.
+///
+/// # Errors
+///
+/// The server cannot be prepared, or only in part.
+pub fn prepare(app: &App) -> Result<(), InitError> {
     let settings = config::load(app)?;
     let facts = look(&settings)?;
 
@@ -93,6 +118,15 @@ fn prepare(app: &App) -> Result<(), InitError> {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
     Ok(())
+}
+
+/// What the settings do not say, and the files that follow from them need.
+///
+/// # Errors
+///
+/// The server is not ready for these settings.
+pub fn facts(settings: &Settings) -> Result<Facts, InitError> {
+    look(settings)
 }
 
 /// What the machine says, before anything is changed.
@@ -156,7 +190,7 @@ fn look_at_unit(app: &App, unit: &UnitName) -> Result<Option<String>, Failure> {
     }
     let current = folders::current(app).display().to_string();
     let runs_release = value("WorkingDirectory").starts_with(&current) || value("ExecStart").contains(&current);
-    if unit.as_str().ends_with(".service") && !runs_release {
+    if unit.as_str().ends_with(".service") && !runs_release && !Record::path_of(app).exists() {
         warn(&format!("{unit} does not run from {current}: set WorkingDirectory={current} (systemctl edit {unit})"));
     }
     Ok(Some(value("Group")).filter(|group| !group.is_empty()))
@@ -303,7 +337,8 @@ fn made(yes: bool) -> Change {
     if yes { Change::Made } else { Change::AlreadySo }
 }
 
-fn tell(change: Change, what: &str) {
+/// A line about one thing.
+pub fn tell(change: Change, what: &str) {
     say(change.word(), what);
 }
 
@@ -311,6 +346,7 @@ fn warn(what: &str) {
     say("warning", what);
 }
 
-fn say(word: &str, what: &str) {
+/// A line: what happened to it, and what it is.
+pub fn say(word: &str, what: &str) {
     super::say::out(&format!("{word:<11} {what}\n"));
 }

@@ -1,6 +1,7 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod adopt;
 mod backup;
 mod check;
 mod core;
@@ -63,6 +64,7 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    Adopt(adopt::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     #[command(hide = true)]
@@ -93,6 +95,7 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::Adopt(args) => wait(adopt::run(args)),
             Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),

@@ -44,6 +44,8 @@ fn the_help() {
       check     Look at everything that a deployment needs, and name what mends it.
                 Changes nothing
       init      Prepare this server for an application, as root
+      adopt     Take over an application that runs from a checkout, as root, while
+                it runs
       help      Print this message or the help of the given subcommand(s)
 
     Options:

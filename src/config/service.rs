@@ -8,11 +8,21 @@ use super::values::{choice, duration, relative, ruled};
 use crate::model::names::{BadName, UnitName};
 
 pub(super) fn read(table: &Table<'_>) -> Read<Service> {
-    table.known(&["user", "units", "state", "stop_timeout"])?;
+    table.known(&["user", "units", "state", "public", "stop_timeout"])?;
+    let state = table.optional("state", |value| value.list("a list of folders", folder))?.unwrap_or_default();
+    let public = |value: &Value<'_>| {
+        let of_state = |value: &Value<'_>| {
+            let folder = folder(value)?;
+            let problem = || format!("{} is not in `state`; list it there as well", quoted(&folder));
+            if state.contains(&folder) { Ok(folder) } else { Err(value.wrong(problem())) }
+        };
+        value.list("a list of folders", of_state)
+    };
     Ok(Service {
         user: table.required("user", user)?,
         units: table.required("units", units)?,
-        state: table.optional("state", |value| value.list("a list of folders", folder))?.unwrap_or_default(),
+        public: table.optional("public", public)?.unwrap_or_default(),
+        state,
         stop_timeout: table
             .optional("stop_timeout", duration(Duration::from_secs(1), Duration::from_hours(1)))?
             .unwrap_or(Duration::from_secs(30)),

@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
             user: "deploy".into(),
             units: vec![unit("erp.service", Role::Web), unit("erp-worker.service", Role::Worker)],
             state: vec![],
+            public: vec![],
             stop_timeout: Duration::from_secs(30),
         },
         database: Some(Database {

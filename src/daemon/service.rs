@@ -9,7 +9,7 @@ use crate::host::{backups, step_output};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -28,6 +28,10 @@ impl Core for Service {
 
     async fn abort(&self, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
         self.0.order_abort(by, id).await
+    }
+
+    async fn adopt(&self, by: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
+        self.0.adopt(by, app, revision, subject).await
     }
 
     async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {

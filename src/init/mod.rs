@@ -1,10 +1,15 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
+pub mod adopt;
+pub mod compose;
 pub mod database;
 pub mod door;
 pub mod folders;
+pub mod inspect;
+pub mod listening;
 pub mod machine;
 pub mod polkit;
+pub mod shown;
 pub mod units;
 
 use std::path::PathBuf;
@@ -24,7 +29,9 @@ pub struct Generated {
 }
 
 impl Generated {
-    fn new(path: impl Into<PathBuf>, text: String) -> Self {
+    /// A file that everybody may read.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, text: String) -> Self {
         Self { path: path.into(), text, mode: 0o644 }
     }
 }

@@ -90,6 +90,7 @@ fn settings(app: App, root: &Path) -> Settings {
         service: Service {
             user: "nobody".to_owned(),
             units: Vec::new(),
+            public: vec![],
             state: Vec::new(),
             stop_timeout: Duration::from_secs(10),
         },

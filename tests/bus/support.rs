@@ -12,7 +12,7 @@ use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
-use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -152,6 +152,11 @@ impl Core for Script {
     async fn abort(&self, caller: Caller, id: DeploymentId) -> Result<(), Refusal> {
         self.note(format!("{}: abort {id}", by(&caller)));
         Ok(())
+    }
+
+    async fn adopt(&self, _: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
+        self.note(format!("adopt {app} {revision} {subject}"));
+        Ok(ReleaseId(7))
     }
 
     async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {
