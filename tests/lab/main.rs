@@ -16,10 +16,13 @@ mod harness {
 
 mod scenarios {
     mod access;
+    mod adopt;
     mod crash;
+    mod drills;
     mod folders;
     mod input;
     mod operator;
+    mod package;
     mod restore;
     mod ssh;
     mod stop;
