@@ -1,6 +1,7 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
 pub mod ask;
+mod data;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,17 +9,24 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::{self, ConfigError, Database, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, bus, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 6] =
-    ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate", "tsh-agent-rehearse"];
+const USERS: [&str; 7] = [
+    "tsh-agent",
+    "tsh-agent-fetch",
+    "tsh-agent-build",
+    "tsh-agent-release",
+    "tsh-agent-migrate",
+    "tsh-agent-rehearse",
+    "tsh-agent-webhook",
+];
 
 /// Prepare this server for an application, as root
 ///
@@ -106,14 +114,17 @@ pub fn prepare(app: &App) -> Result<(), InitError> {
     }
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
-    environment(&settings)?;
+    data::environment(&settings)?;
+    let new_secret = webhook(&settings)?;
     if let Some(database) = &settings.database {
-        roles(database)?;
+        data::roles(database)?;
     }
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    pushes(&settings, is_changed(Path::new(&units::poll_path(app))), is_changed(Path::new(&bus::policy_path(app))))?;
+    face(&settings, new_secret || is_changed(Path::new(&hook::drop_in_path(app))))?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
@@ -219,50 +230,6 @@ fn make_folders(settings: &Settings, facts: &Facts, table_changed: bool) -> Resu
     Ok(())
 }
 
-/// The application's secrets are root's, and a migration finds the database under its own name.
-fn environment(settings: &Settings) -> Result<(), InitError> {
-    let app = &settings.app;
-    let path = database::app_environment(app);
-    let shown = path.display();
-    let Ok(found) = fs::metadata(&path) else {
-        warn(&format!(
-            "{shown} is missing: put the environment of the application there (root, 0600), then init again"
-        ));
-        return Ok(());
-    };
-    if found.uid() != 0 || found.mode() & 0o077 != 0 {
-        warn(&format!("{shown} is not root's alone: chown root: {shown} && chmod 600 {shown}"));
-    }
-    let Some(Database { name, .. }) = &settings.database else { return Ok(()) };
-    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("read {shown}"), error))?;
-    let scheme = database::scheme(&text);
-    let file = database::migration_environment(app, name, scheme);
-    // Only once: an application may name its database in other variables, which a person then adds.
-    if file.path.exists() {
-        tell(Change::AlreadySo, &file.path.display().to_string());
-        return Ok(());
-    }
-    tell(machine::write(&file)?, &file.path.display().to_string());
-    if scheme.is_none() {
-        let edit = file.path.display();
-        warn(&format!("{shown} has no DATABASE_URL: if the application names its database otherwise, edit {edit}"));
-    }
-    Ok(())
-}
-
-fn roles(database: &Database) -> Result<(), InitError> {
-    let psql = |sql: &str| {
-        let argv =
-            ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-1", "-d", "postgres"];
-        command(&argv, sql)
-    };
-    let before = psql(database::STATE)?;
-    psql(&crate::database::roles_sql(&database.name, &database.owner))?;
-    let change = made(psql(database::STATE)? != before);
-    tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
-    Ok(())
-}
-
 /// A reload costs PID 1 a tenth of a second and more: only if a unit is another one, perhaps since a run that was
 /// cut off.
 fn reload(changed: bool) -> Result<(), InitError> {
@@ -292,22 +259,80 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
 /// The timer of the daily backup runs if the settings want one.
 fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
     let Some(timer) = settings.database.as_ref().map(|_| units::backup_timer(&settings.app)) else { return Ok(()) };
-    let is = |what: &str| command(&["systemctl", "--quiet", what, &timer], "").is_ok();
+    wind(&timer, settings.backup.schedule.clone(), "backup.schedule", changed)
+}
+
+/// So does the one that polls; and who may say that something was pushed is known to the bus.
+fn pushes(settings: &Settings, changed: bool, bus_changed: bool) -> Result<(), InitError> {
+    let every = settings.push.poll.map(|every| format!("every {} s", every.as_secs()));
+    wind(&units::poll_timer(&settings.app), every, "push.poll", changed)?;
+    let leftover = settings.push.users.is_empty() && forget(&bus::policy_path(&settings.app), "push.users")?;
+    if bus_changed || leftover {
+        let [name, path] = ["org.freedesktop.DBus", "/org/freedesktop/DBus"];
+        command(&["busctl", "--quiet", "call", name, path, name, "ReloadConfig"], "")?;
+    }
+    Ok(())
+}
+
+/// Removes a file that the settings no longer want; whether it was there.
+fn forget(path: &str, key: &str) -> Result<bool, Failure> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            tell(Change::Made, &format!("{path} is gone, as {key} says"));
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::new(format!("remove {path}"), error)),
+    }
+}
+
+/// What the network face has to know, with a secret that is made once; whether it is another one now.
+fn webhook(settings: &Settings) -> Result<bool, InitError> {
+    let path = hook::path(&settings.app);
+    let known = hook::read(&path)?.map(|hook| hook.secret);
+    let Some(file) = hook::credential(settings, known)? else {
+        forget(&hook::drop_in_path(&settings.app), "push.webhook")?;
+        return Ok(forget(&path.to_string_lossy(), "push.webhook")?);
+    };
+    let change = machine::write(&file)?;
+    tell(change, &file.path.display().to_string());
+    Ok(change == Change::Made)
+}
+
+/// The face reads its credentials when it starts, which the next request makes it do.
+fn face(settings: &Settings, changed: bool) -> Result<(), InitError> {
+    if changed {
+        command(&["systemctl", "stop", hook::SERVICE], "")?;
+    }
+    if settings.push.webhook.is_some() {
+        let is = |what: &str| command(&["systemctl", "--quiet", what, hook::SOCKET], "").is_ok();
+        let listens = is("is-enabled") && is("is-active");
+        if !listens {
+            command(&["systemctl", "--quiet", "enable", "--now", hook::SOCKET], "")?;
+        }
+        tell(made(!listens), &format!("{} listens", hook::SOCKET));
+    }
+    Ok(())
+}
+
+/// A timer runs if the settings want it: then they say how often.
+fn wind(timer: &str, often: Option<String>, key: &str, changed: bool) -> Result<(), InitError> {
+    let is = |what: &str| command(&["systemctl", "--quiet", what, timer], "").is_ok();
     let runs = is("is-enabled") && is("is-active");
-    match &settings.backup.schedule {
-        Some(schedule) => {
+    match often {
+        Some(often) => {
             if !runs {
-                command(&["systemctl", "--quiet", "enable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "enable", "--now", timer], "")?;
             } else if changed {
-                command(&["systemctl", "restart", &timer], "")?;
+                command(&["systemctl", "restart", timer], "")?;
             }
-            tell(made(!runs || changed), &format!("{timer}: {schedule}"));
+            tell(made(!runs || changed), &format!("{timer}: {often}"));
         }
         None => {
             if runs {
-                command(&["systemctl", "--quiet", "disable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "disable", "--now", timer], "")?;
             }
-            tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
+            tell(made(runs), &format!("{timer} is off, as {key} says"));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 mod adopted;
 mod cares;
 mod journal;
+mod pushes;
 mod read;
 mod schemas;
 

@@ -23,6 +23,7 @@ mod scenarios {
     mod input;
     mod operator;
     mod package;
+    mod push;
     mod rehearsal;
     mod restore;
     mod ssh;

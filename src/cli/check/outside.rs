@@ -95,7 +95,7 @@ async fn remote(url: &str) -> Finding {
     let mend = format!("getent hosts {host}; timeout 3 bash -c '</dev/tcp/{host}/{port}'");
     let connect = tokio::net::TcpStream::connect((host.as_str(), port));
     match tokio::time::timeout(ANSWER, connect).await {
-        Ok(Ok(_)) => Finding::ok("remote", format!("{host}:{port} answers; the fetch shows whether the key fits")),
+        Ok(Ok(_)) => Finding::ok("remote", format!("{host}:{port} answers")),
         Ok(Err(error)) => Finding::bad("remote", format!("{host}:{port}: {error}")).mend(mend),
         Err(_) => Finding::bad("remote", format!("{host}:{port} does not answer")).mend(mend),
     }
