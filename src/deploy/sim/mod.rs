@@ -75,6 +75,8 @@ pub struct Script {
     /// A backup takes the live database's place; else a revision is deployed.
     pub restore: bool,
     pub first: bool,
+    /// No person has typed it.
+    pub automatic: bool,
     pub fails: Option<Step>,
     /// A failing or killed step leaves half of its work behind.
     pub half: bool,
