@@ -16,7 +16,7 @@ use super::{NAME, Refusal, plain};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -31,6 +31,7 @@ trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
+    async fn adopt(&self, app: &str, revision: &str, subject: &str) -> zbus::Result<u32>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
@@ -193,6 +194,14 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn abort(&self, id: DeploymentId) -> Result<(), Error> {
         Ok(self.agent.abort(id.0).await?)
+    }
+
+    /// Takes up what ran before there was an agent; the number of its release.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn adopt(&self, app: &App, revision: &Sha, subject: &str) -> Result<ReleaseId, Error> {
+        Ok(ReleaseId(self.agent.adopt(app.as_str(), revision.as_str(), subject).await?))
     }
 
     /// Everything about one deployment.

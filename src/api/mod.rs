@@ -65,6 +65,15 @@ pub trait Core: Send + Sync + 'static {
     /// Asks a running deployment to stop and undo.
     fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;
 
+    /// Takes up what ran before there was an agent as the good release; its number. Root's alone.
+    fn adopt(
+        &self,
+        by: Caller,
+        app: App,
+        revision: Sha,
+        subject: String,
+    ) -> impl Future<Output = Result<ReleaseId, Refusal>> + Send;
+
     /// Everything about one deployment.
     fn show(&self, id: DeploymentId) -> impl Future<Output = Result<DeploymentView, Refusal>> + Send;
 

@@ -79,6 +79,17 @@ impl<C: Core> Agent<C> {
         self.core.abort(by, DeploymentId(id)).await
     }
 
+    async fn adopt(
+        &self,
+        app: &str,
+        revision: &str,
+        subject: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.adopt(by, app.parse()?, revision.parse()?, subject.to_owned()).await?.0)
+    }
+
     async fn show(&self, id: u32) -> Result<String, Refusal> {
         json(&self.core.show(DeploymentId(id)).await?)
     }

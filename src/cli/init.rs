@@ -1,20 +1,24 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
+pub mod ask;
+mod data;
 mod keys;
 mod push;
 mod slots;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::{self, ConfigError, Database, Settings};
+use crate::config::{self, ConfigError, Settings};
+use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, bus, database, door, folders, generated, has_door, hook, units};
+use crate::init::{Facts, bus, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
+use crate::paths;
 
 /// The users that the installation makes.
 const USERS: [&str; 7] = [
@@ -29,12 +33,20 @@ const USERS: [&str; 7] = [
 
 /// Prepare this server for an application, as root
 ///
-/// Running it again changes nothing. It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
-/// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
+/// Where there is no `/etc/tsh-agent/apps/<app>.toml` yet it looks at the server (units, environment, database, port),
+/// asks for what it cannot find, and writes one. From the settings it makes folders, drop-ins for the units, the policy
+/// for the application's units, the roles in PostgreSQL and the door for nginx. Running it again changes nothing. It
+/// starts no deployment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The application.
     pub app: App,
+    /// A checkout of the application, to look at.
+    #[arg(long, value_parser = ask::checkout)]
+    pub from: Option<PathBuf>,
+    /// What is not looked for.
+    #[command(flatten)]
+    pub said: ask::Said,
 }
 
 /// Why a server could not be prepared. What was made before stays, and the next run goes on from there.
@@ -71,14 +83,27 @@ impl InitError {
 ///
 /// It cannot be prepared, or only in part.
 pub fn run(args: &Args) -> Result<Exit, InitError> {
-    prepare(&args.app)?;
-    Ok(Exit::Good)
-}
-
-fn prepare(app: &App) -> Result<(), InitError> {
+    let app = &args.app;
     if !Uid::effective().is_root() {
         return Err(InitError::NotRoot(app.clone()));
     }
+    if !paths::settings(app).exists() {
+        ask::settings(args)?;
+    } else if args.from.is_some() || args.said != (ask::Said { yes: args.said.yes, ..ask::Said::default() }) {
+        let what =
+            format!("{} is there already: change it, then call init without flags", paths::settings(app).display());
+        return Err(InitError::Refused(what));
+    }
+    prepare(app)?;
+    Ok(Exit::Good)
+}
+
+/// Makes everything that follows from the settings, as root.
+///
+/// # Errors
+///
+/// The server cannot be prepared, or only in part.
+pub fn prepare(app: &App) -> Result<(), InitError> {
     let settings = config::load(app)?;
     let facts = look(&settings)?;
 
@@ -92,11 +117,11 @@ fn prepare(app: &App) -> Result<(), InitError> {
     }
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
-    environment(&settings)?;
+    data::environment(&settings)?;
     keys::make(&settings)?;
     let new_secret = push::webhook(&settings)?;
     if let Some(database) = &settings.database {
-        roles(database)?;
+        data::roles(database)?;
     }
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
@@ -113,6 +138,15 @@ fn prepare(app: &App) -> Result<(), InitError> {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
     Ok(())
+}
+
+/// What the settings do not say, and the files that follow from them need.
+///
+/// # Errors
+///
+/// The server is not ready for these settings.
+pub fn facts(settings: &Settings) -> Result<Facts, InitError> {
+    look(settings)
 }
 
 /// What the machine says, before anything is changed.
@@ -177,7 +211,7 @@ fn look_at_unit(app: &App, unit: &UnitName) -> Result<Option<String>, Failure> {
     }
     let current = folders::current(app).display().to_string();
     let runs_release = value("WorkingDirectory").starts_with(&current) || value("ExecStart").contains(&current);
-    if unit.as_str().ends_with(".service") && !runs_release {
+    if unit.as_str().ends_with(".service") && !runs_release && !Record::path_of(app).exists() {
         warn(&format!("{unit} does not run from {current}: set WorkingDirectory={current} (systemctl edit {unit})"));
     }
     Ok(Some(value("Group")).filter(|group| !group.is_empty()))
@@ -203,50 +237,6 @@ fn make_folders(settings: &Settings, facts: &Facts, table_changed: bool) -> Resu
         return Err(InitError::Refused(why));
     }
     tell(made(!link_before), &folders::current(app).display().to_string());
-    Ok(())
-}
-
-/// The application's secrets are root's, and a migration finds the database under its own name.
-fn environment(settings: &Settings) -> Result<(), InitError> {
-    let app = &settings.app;
-    let path = database::app_environment(app);
-    let shown = path.display();
-    let Ok(found) = fs::metadata(&path) else {
-        warn(&format!(
-            "{shown} is missing: put the environment of the application there (root, 0600), then init again"
-        ));
-        return Ok(());
-    };
-    if found.uid() != 0 || found.mode() & 0o077 != 0 {
-        warn(&format!("{shown} is not root's alone: chown root: {shown} && chmod 600 {shown}"));
-    }
-    let Some(Database { name, .. }) = &settings.database else { return Ok(()) };
-    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("read {shown}"), error))?;
-    let scheme = database::scheme(&text);
-    let file = database::migration_environment(app, name, scheme);
-    // Only once: an application may name its database in other variables, which a person then adds.
-    if file.path.exists() {
-        tell(Change::AlreadySo, &file.path.display().to_string());
-        return Ok(());
-    }
-    tell(machine::write(&file)?, &file.path.display().to_string());
-    if scheme.is_none() {
-        let edit = file.path.display();
-        warn(&format!("{shown} has no DATABASE_URL: if the application names its database otherwise, edit {edit}"));
-    }
-    Ok(())
-}
-
-fn roles(database: &Database) -> Result<(), InitError> {
-    let psql = |sql: &str| {
-        let argv =
-            ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-1", "-d", "postgres"];
-        command(&argv, sql)
-    };
-    let before = psql(database::STATE)?;
-    psql(&crate::database::roles_sql(&database.name, &database.owner))?;
-    let change = made(psql(database::STATE)? != before);
-    tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
     Ok(())
 }
 
@@ -329,7 +319,8 @@ fn made(yes: bool) -> Change {
     if yes { Change::Made } else { Change::AlreadySo }
 }
 
-fn tell(change: Change, what: &str) {
+/// A line about one thing.
+pub fn tell(change: Change, what: &str) {
     say(change.word(), what);
 }
 
@@ -337,6 +328,7 @@ fn warn(what: &str) {
     say("warning", what);
 }
 
-fn say(word: &str, what: &str) {
+/// A line: what happened to it, and what it is.
+pub fn say(word: &str, what: &str) {
     super::say::out(&format!("{word:<11} {what}\n"));
 }

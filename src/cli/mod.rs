@@ -1,6 +1,7 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod adopt;
 mod backup;
 mod check;
 mod core;
@@ -66,6 +67,7 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    Adopt(adopt::Args),
     PushHint(push_hint::Args),
     Webhook(webhook::Args),
     Key(key::Args),
@@ -99,6 +101,7 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::Adopt(args) => wait(adopt::run(args)),
             Command::PushHint(args) => wait(push_hint::run(args)),
             Command::Webhook(args) => wait(webhook::run(args)),
             Command::Key(args) => wait(key::run(args)),

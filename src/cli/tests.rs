@@ -44,6 +44,8 @@ fn the_help() {
       check      Look at everything that a deployment needs, and name what mends it.
                  Changes nothing
       init       Prepare this server for an application, as root
+      adopt      Take over an application that runs from a checkout, as root, while
+                 it runs
       push-hint  Say that something may have been pushed, for hooks/post-receive of
                  a repository on this server
       webhook    Show what to enter at the forge, or make a new secret. Root's

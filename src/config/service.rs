@@ -11,7 +11,7 @@ use crate::model::names::{App, BadName, UnitName};
 use crate::model::slot::Slot;
 
 pub(super) fn read(app: &App, table: &Table<'_>) -> Read<Service> {
-    table.known(&["user", "strategy", "units", "app", "listen", "drain", "state", "stop_timeout"])?;
+    table.known(&["user", "strategy", "units", "app", "listen", "drain", "state", "public", "stop_timeout"])?;
     let user = table.required("user", user)?;
     let serve = serve(table)?;
     let units = match serve.strategy {
@@ -25,11 +25,21 @@ pub(super) fn read(app: &App, table: &Table<'_>) -> Read<Service> {
             own.chain(table.optional("units", background)?.unwrap_or_default()).collect()
         }
     };
+    let state = table.optional("state", |value| value.list("a list of folders", folder))?.unwrap_or_default();
+    let public = |value: &Value<'_>| {
+        let of_state = |value: &Value<'_>| {
+            let folder = folder(value)?;
+            let problem = || format!("{} is not in `state`; list it there as well", quoted(&folder));
+            if state.contains(&folder) { Ok(folder) } else { Err(value.wrong(problem())) }
+        };
+        value.list("a list of folders", of_state)
+    };
     Ok(Service {
         user,
         units,
         serve,
-        state: table.optional("state", |value| value.list("a list of folders", folder))?.unwrap_or_default(),
+        public: table.optional("public", public)?.unwrap_or_default(),
+        state,
         stop_timeout: table
             .optional("stop_timeout", duration(Duration::from_secs(1), Duration::from_hours(1)))?
             .unwrap_or(Duration::from_secs(30)),

@@ -125,6 +125,8 @@ pub struct Service {
     pub serve: Serve,
     /// Folders below `/srv/<app>/shared` that belong to it, for example `uploads` and `logs`.
     pub state: Vec<String>,
+    /// Those of them that everybody on the server may read.
+    pub public: Vec<String>,
     /// Time for all units to stop.
     pub stop_timeout: Duration,
 }

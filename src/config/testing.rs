@@ -37,6 +37,7 @@ pub fn settings() -> Settings {
             units: vec![unit("erp.service", Role::Web), unit("erp-worker.service", Role::Worker)],
             serve: Serve { strategy: Strategy::Restart, app: None, listen: None, drain: Duration::from_secs(20) },
             state: vec![],
+            public: vec![],
             stop_timeout: Duration::from_secs(30),
         },
         database: Some(Database {

@@ -1,5 +1,6 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
+mod adopt;
 mod announce;
 mod care;
 mod check;

@@ -33,6 +33,10 @@ impl Core for Service {
         self.0.order_abort(by, id).await
     }
 
+    async fn adopt(&self, by: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
+        self.0.adopt(by, app, revision, subject).await
+    }
+
     async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
         self.0.view(id).await
     }

@@ -1,13 +1,18 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
+pub mod adopt;
 pub mod bus;
+pub mod compose;
 pub mod credentials;
 pub mod database;
 pub mod door;
 pub mod folders;
 pub mod hook;
+pub mod inspect;
+pub mod listening;
 pub mod machine;
 pub mod polkit;
+pub mod shown;
 pub mod slots;
 pub mod units;
 
@@ -28,7 +33,9 @@ pub struct Generated {
 }
 
 impl Generated {
-    fn new(path: impl Into<PathBuf>, text: String) -> Self {
+    /// A file that everybody may read.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, text: String) -> Self {
         Self { path: path.into(), text, mode: 0o644 }
     }
 }

@@ -197,8 +197,27 @@ fn roles(pg_dumpall: &Path, cluster: &Cluster) -> Result<String, Cause> {
     Err(Cause { tail, ..Cause::new(format!("pg_dumpall of the roles failed ({})", output.status)) })
 }
 
+/// From PostgreSQL 16 on each membership names who granted it, which only the first superuser of that very cluster could
+/// do again. Without the name it is granted by whoever restores.
+fn by_anybody(roles: &str) -> String {
+    let is_name = |name: &str| match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(inner) => !inner.replace("\"\"", "").contains('"'),
+        None => !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$'),
+    };
+    let line = |line: &str| {
+        let grant = line.strip_prefix("GRANT ").and_then(|grant| grant.strip_suffix(';'));
+        let parts = grant.and_then(|grant| grant.rsplit_once(" GRANTED BY "));
+        match parts.filter(|(_, name)| is_name(name)) {
+            Some((grant, _)) => format!("GRANT {grant};\n"),
+            None => format!("{line}\n"),
+        }
+    };
+    roles.lines().map(line).collect()
+}
+
 /// What must be there before the dump is restored. A comment of its own says how.
 fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> String {
+    let roles = by_anybody(roles);
     let create = create_database(db, locale);
     let belongings = belongings.join(";\n");
     format!(
@@ -206,7 +225,7 @@ fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> Str
          --   psql -v ON_ERROR_STOP=1 -f {GLOBALS} postgres\n\
          --   zstd -dc {DUMP} | pg_restore --exit-on-error -d {db}\n\
          -- (with `age -d -i IDENTITY` before it, where the names end in .age)\n\n\
-         {roles}\n\n{create};\nbegin;\n{belongings};\ncommit;\n"
+         {roles}\n{create};\nbegin;\n{belongings};\ncommit;\n"
     )
 }
 

@@ -4,6 +4,8 @@
 mod http;
 mod process;
 
+pub use http::look;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

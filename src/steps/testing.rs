@@ -92,6 +92,7 @@ fn settings(app: App, root: &Path) -> Settings {
             user: "nobody".to_owned(),
             serve: crate::config::testing::settings().service.serve,
             units: Vec::new(),
+            public: vec![],
             state: Vec::new(),
             stop_timeout: Duration::from_secs(10),
         },

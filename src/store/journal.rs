@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     transaction: &mut sqlx::SqliteTransaction<'_>,
     id: DeploymentId,
     seq: usize,

@@ -1,6 +1,7 @@
 //! The state on disk: SQLite in WAL mode with full synchronisation, so that what is committed survives a power cut.
 //! Nothing else knows SQL of the state.
 
+mod adopted;
 mod cares;
 mod journal;
 mod keys;

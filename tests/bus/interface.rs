@@ -38,6 +38,12 @@ async fn the_interface_is_a_promise() {
         <method name="Abort">
           <arg name="id" type="u" direction="in"/>
         </method>
+        <method name="Adopt">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="revision" type="s" direction="in"/>
+          <arg name="subject" type="s" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
         <method name="Show">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>

@@ -17,10 +17,13 @@ mod harness {
 
 mod scenarios {
     mod access;
+    mod adopt;
     mod crash;
+    mod drills;
     mod folders;
     mod input;
     mod operator;
+    mod package;
     mod push;
     mod rehearsal;
     mod restore;

@@ -41,7 +41,7 @@ fn environment(path: &Path, needed: bool, found: io::Result<Found>) -> Option<Fi
     Some(match found {
         Err(error) if error.kind() == ErrorKind::NotFound && !needed => return None,
         Err(error) if error.kind() == ErrorKind::NotFound => Finding::bad(area, format!("{shown} is not there"))
-            .mend(format!("sudo install -m 0600 /dev/stdin {shown}, with the application's variables")),
+            .mend(format!("sudo install -m 0600 FILE {shown}, FILE with the application's variables")),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => needs_root(area, &shown.to_string()),
         Err(error) => Finding::bad(area, format!("{shown}: {error}")).mend(format!("sudo stat {shown}")),
         Ok(Found { untrusted: Some(why), .. }) => {

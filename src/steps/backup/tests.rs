@@ -167,3 +167,14 @@ fn every_member_of_the_chain_is_looked_at() {
     assert!(fails("printf PGDMP; cat /dev/urandom", full).contains("No space left"), "a full disk ends pg_dump too");
     assert!(program(30_000, "pg_dump").unwrap_err().hint.unwrap().contains("postgresql-client-3"));
 }
+
+#[test]
+fn memberships_are_granted_by_whoever_restores() {
+    let said = "CREATE ROLE erp;\nGRANT pg_signal_backend TO \"tsh-agent\" WITH INHERIT TRUE GRANTED BY postgres;\n\
+                GRANT erp TO \"x GRANTED BY y\" GRANTED BY \"the \"\"one\"\"\";\nGRANT erp TO \"a GRANTED BY b\";\n";
+    assert_eq!(
+        by_anybody(said),
+        "CREATE ROLE erp;\nGRANT pg_signal_backend TO \"tsh-agent\" WITH INHERIT TRUE;\n\
+         GRANT erp TO \"x GRANTED BY y\";\nGRANT erp TO \"a GRANTED BY b\";\n"
+    );
+}

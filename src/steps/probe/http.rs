@@ -15,6 +15,8 @@ use crate::steps::child::plain;
 
 /// A health answer is small; what is behind this is not read.
 const LARGEST_BODY: usize = 1 << 20;
+/// Who does not answer in this time is not looked at.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Shorter ones could be any revision.
 const SHORTEST_REVISION: usize = 7;
 
@@ -48,6 +50,16 @@ pub async fn check(client: &Client, probe: &Http, intended: &Intended<'_>) -> Re
     let answer = tokio::time::timeout(probe.timeout, ask(client, probe, intended)).await;
     let answer = answer.unwrap_or_else(|_| Err(no_answer(probe.timeout)));
     answer.map_err(|why| Fault { excusable: true, ..Fault::new(format!("GET {}: {why}", probe.url)) })
+}
+
+/// What answers at this address now: its status and its body.
+pub async fn look(url: &str) -> Option<(u16, String)> {
+    let asked = async {
+        let response = client(None).ok()?.get(url).send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, body(response).await.ok()?))
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok().flatten()
 }
 
 async fn ask(client: &Client, probe: &Http, intended: &Intended<'_>) -> Result<(), String> {
