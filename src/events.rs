@@ -31,13 +31,15 @@ pub enum Event {
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
     BackupFailed,
+    /// Somebody could not be told of a deployment, for so long that it is given up.
+    NoticeGivenUp,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Accepted,
         Deployed,
         Failed,
@@ -50,6 +52,7 @@ impl Event {
         DoorOpened,
         DatabaseSwappedBack,
         BackupFailed,
+        NoticeGivenUp,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -68,6 +71,7 @@ impl Event {
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
+            NoticeGivenUp => "8d2f6c1e3b5a47f0a94e7d60c5b8f213",
         }
     }
 }

@@ -6,15 +6,24 @@ use std::path::Path;
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::{self, ConfigError, Database, Settings};
+use crate::config::{self, Channel, ConfigError, Database, Settings};
 use crate::init::machine::{self, Change, Failure, run as command};
 use crate::init::{Facts, database, door, folders, generated, has_door, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 
 /// The users that the installation makes.
-const USERS: [&str; 6] =
-    ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate", "tsh-agent-rehearse"];
+const USERS: [&str; 7] = [
+    "tsh-agent",
+    "tsh-agent-fetch",
+    "tsh-agent-build",
+    "tsh-agent-release",
+    "tsh-agent-migrate",
+    "tsh-agent-rehearse",
+    "tsh-agent-notify",
+];
+/// Takes letters for sendmail.
+const MAIL: &str = "tsh-mail.socket";
 
 /// Prepare this server for an application, as root
 ///
@@ -89,6 +98,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     reload(in_units)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    mail(&settings)?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
@@ -121,6 +131,15 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         }
         if !key.exists() {
             warn(&format!("{} is missing: put the deploy key there (root, 0600)", key.display()));
+        }
+    }
+    for notice in &settings.notices.all {
+        let Some(secret) = &notice.secret else { continue };
+        if let Some(why) = machine::untrusted(secret) {
+            return refused(format!("secret of notice {}: {why}; systemd reads it as root", notice.name));
+        }
+        if !secret.exists() {
+            warn(&format!("{} is missing: until it is there (root, 0600) no notice is sent", secret.display()));
         }
     }
     if let Some(schedule) = &settings.backup.schedule
@@ -275,6 +294,23 @@ fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
             }
             tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
         }
+    }
+    Ok(())
+}
+
+/// Letters are taken if a notice of any application wants mail; one application does not switch it off for another.
+fn mail(settings: &Settings) -> Result<(), InitError> {
+    if !settings.notices.all.iter().any(|notice| matches!(notice.channel, Channel::Mail { .. })) {
+        return Ok(());
+    }
+    let is = |what: &str| command(&["systemctl", "--quiet", what, MAIL], "").is_ok();
+    let takes = is("is-enabled") && is("is-active");
+    if !takes {
+        command(&["systemctl", "--quiet", "enable", "--now", MAIL], "")?;
+    }
+    tell(made(!takes), &format!("{MAIL} takes letters for sendmail"));
+    if !Path::new("/usr/sbin/sendmail").exists() {
+        warn("/usr/sbin/sendmail is missing: install a mail server, such as msmtp-mta or postfix");
     }
     Ok(())
 }

@@ -67,5 +67,6 @@ pub fn settings() -> Settings {
             bake: Duration::from_secs(10),
         },
         keep_releases: 5,
+        notices: Notices { environment: "production".to_owned(), give_up: Duration::from_hours(24), all: Vec::new() },
     }
 }

@@ -3,6 +3,8 @@
 mod announce;
 mod care;
 mod check;
+mod expect;
+mod notices;
 mod orders;
 mod recover;
 mod service;
@@ -46,6 +48,8 @@ struct Daemon {
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
     news: mpsc::UnboundedSender<News>,
+    /// Wakes whoever tells people outside.
+    post: Arc<tokio::sync::Notify>,
 }
 
 /// A deployment that runs now.
@@ -92,13 +96,15 @@ pub async fn run() -> Result<(), CoreError> {
         caring: Mutex::default(),
         gate: tokio::sync::Mutex::default(),
         news,
+        post: Arc::default(),
     });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
+    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard, Arc::clone(&daemon.post)));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    tokio::spawn(notices::tell(Arc::clone(&daemon)));
     notify::status("ready");
     notify::ready();
 

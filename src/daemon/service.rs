@@ -38,6 +38,10 @@ impl Core for Service {
         let journal = self.0.store.journal(id).await.map_err(broken)?;
         let mut view = super::views::deployment(row, wanted, &journal);
         self.0.tell_what_serves(&mut view).await;
+        if view.verdict.is_none() {
+            self.0.tell_what_is_expected(&mut view).await?;
+        }
+        view.notices = self.0.store.told(id).await.map_err(broken)?;
         Ok(view)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod care;
+pub mod expect;
 pub mod files;
 pub mod finding;
 pub mod fold;
@@ -9,6 +10,7 @@ pub mod journal;
 pub mod lane;
 pub mod machine;
 pub mod names;
+pub mod notice;
 pub mod outcome;
 pub mod request;
 pub mod retention;

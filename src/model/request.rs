@@ -1,12 +1,14 @@
 //! What the core tells a step unit, and what the step unit answers.
 //!
 //! The request is a file that the step opens itself; it holds ids only, each of which is checked while it is
-//! read. Commands and paths come from root's configuration, never from here.
+//! read. Commands and paths come from root's configuration, never from here. Only a notice has words as well: those that
+//! are sent.
 
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Output};
-use super::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::names::{BackupName, DeploymentId, NoticeName, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::notice::Message;
 
 /// What a step needs to know beyond the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,13 @@ pub enum Work {
         /// How long it must stay healthy, in milliseconds; `None`: until it is healthy once.
         bake: Option<u64>,
     },
+    /// Tell somebody about a deployment. Where to, and with which secret, stands in root's configuration.
+    Notify {
+        /// Whom.
+        notice: NoticeName,
+        /// What.
+        message: Box<Message>,
+    },
     /// Delete all releases but these.
     Prune {
         /// Releases to keep.
@@ -121,6 +130,7 @@ impl Work {
             Self::Prove { .. } => "prove",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
+            Self::Notify { .. } => "notify",
             Self::Prune { .. } => "prune",
         }
     }

@@ -96,6 +96,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "prove" => super::prove::run(job).await,
         "migrate" => super::migrate::run(job).await,
         "prune" => super::prune::run(job).await,
+        "notify" => super::notify::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }

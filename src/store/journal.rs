@@ -1,8 +1,9 @@
 //! Writing: accept a deployment, append to its journal.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, outbox};
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
+use crate::model::notice::Moment;
 use crate::model::step::Step;
 
 impl Store {
@@ -50,6 +51,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
+        outbox::put(&mut transaction, app, id, Moment::Accepted, at).await?;
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
         transaction.commit().await?;
         Ok(id)
@@ -70,6 +72,7 @@ impl Store {
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Fetched, entry.at).await?;
             }
             Fact::Done { step: Step::Seal, .. } => {
                 sqlx::query(
@@ -88,6 +91,7 @@ impl Store {
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Ended(*verdict), entry.at).await?;
             }
             Fact::Retried { .. } => {
                 sqlx::query("update deployments set state = 'running', ended = null where id = ?")

@@ -3,6 +3,7 @@
 
 mod cares;
 mod journal;
+mod outbox;
 mod read;
 
 use std::path::Path;
@@ -43,6 +44,8 @@ pub enum StoreError {
         source: serde_json::Error,
     },
 }
+
+pub use outbox::Due;
 
 /// The state on disk.
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ mod scenarios {
     mod crash;
     mod folders;
     mod input;
+    mod notices;
     mod operator;
     mod ssh;
     mod stop;
