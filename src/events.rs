@@ -31,6 +31,8 @@ pub enum Event {
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
     BackupFailed,
+    /// A backup has taken the live database's place; that one is quarantined.
+    BackupRestored,
     /// Somebody could not be told of a deployment, for so long that it is given up.
     NoticeGivenUp,
 }
@@ -39,7 +41,7 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Accepted,
         Deployed,
         Failed,
@@ -52,6 +54,7 @@ impl Event {
         DoorOpened,
         DatabaseSwappedBack,
         BackupFailed,
+        BackupRestored,
         NoticeGivenUp,
     ];
 
@@ -71,6 +74,7 @@ impl Event {
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
+            BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
             NoticeGivenUp => "8d2f6c1e3b5a47f0a94e7d60c5b8f213",
         }
     }

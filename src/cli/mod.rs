@@ -15,6 +15,7 @@ mod journal;
 mod logs;
 mod recover;
 pub mod render;
+mod restore;
 mod rollback;
 pub mod say;
 mod show;

@@ -40,7 +40,7 @@ fn the_help() {
                 application as it started it
       watch     Watch a deployment until it ends; the exit code is its result
       abort     Stop a running deployment, and undo what it did
-      backup    Take, prove, list and prune backups of the database
+      backup    Take, prove, list, restore and prune backups of the database
       check     Look at everything that a deployment needs, and name what mends it.
                 Changes nothing
       init      Prepare this server for an application, as root

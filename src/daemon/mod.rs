@@ -7,6 +7,7 @@ mod expect;
 mod notices;
 mod orders;
 mod recover;
+mod restore;
 mod service;
 mod status;
 mod views;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Invocation, Pending};
 use super::lane::Lane;
+use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
 use super::step::Step;
@@ -20,7 +21,7 @@ pub struct DeploymentView {
     pub state: String,
     /// How it ended, if it has.
     pub verdict: Option<Verdict>,
-    /// "deploy" or "rollback".
+    /// "deploy", "rollback" or "restore".
     pub kind: String,
     /// What was asked for, as a person reads it.
     pub wanted: String,
@@ -57,6 +58,9 @@ pub struct DeploymentView {
     pub undone: Vec<String>,
     /// The state of the database, in one sentence, where the deployment had to do with it.
     pub database: Option<String>,
+    /// What only the database has that was kept aside, once that is counted.
+    #[serde(default)]
+    pub only_aside: Vec<Leaving>,
     /// More to say about the end.
     pub note: Option<String>,
     /// Runs of units that belong to it, for the journal: of the steps, and of the application as it started it.
@@ -203,7 +207,7 @@ pub struct HistoryRow {
     pub id: DeploymentId,
     /// The application.
     pub app: App,
-    /// "deploy" or "rollback".
+    /// "deploy", "rollback" or "restore".
     pub kind: String,
     /// "running", or the word of the verdict.
     pub state: String,

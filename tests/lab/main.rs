@@ -21,6 +21,7 @@ mod scenarios {
     mod input;
     mod notices;
     mod operator;
+    mod restore;
     mod ssh;
     mod stop;
     mod variants;

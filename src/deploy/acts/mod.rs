@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod link;
+pub mod restore;
 pub mod settle;
 pub mod step_unit;
 pub mod units;
