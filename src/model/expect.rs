@@ -24,7 +24,7 @@ pub struct Expected {
 /// The medians of these deployments, as far as they took this lane; of all if none is known.
 #[must_use]
 pub fn expected(journals: &[Journal], lane: Option<Lane>) -> Expected {
-    let same = |journal: &&Journal| lane.is_none() || journal.inspected().map(|inspected| inspected.lane) == lane;
+    let same = |journal: &&Journal| lane.is_none() || journal.lane() == lane;
     let same: Vec<&Journal> = journals.iter().filter(same).collect();
     let mut took: BTreeMap<Step, Vec<i64>> = BTreeMap::new();
     for (step, ms) in same.iter().flat_map(|journal| durations(journal)) {
@@ -83,8 +83,7 @@ mod tests {
     fn journal(lane: Lane, steps: &[(Step, i64)]) -> Journal {
         let entry = |at, fact| Entry { at, boot: "b".into(), fact };
         let (mut entries, mut at) = (Vec::new(), 0);
-        let inspected =
-            Inspected { lane, current: Vec::new(), target: Vec::new(), pending: Vec::new(), fingerprint: None };
+        let inspected = Inspected::nothing(lane);
         for (step, ms) in steps {
             entries.push(entry(at, Fact::Intent { step: *step, before: Before::Nothing }));
             at += ms;

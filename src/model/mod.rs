@@ -2,10 +2,12 @@
 
 pub mod backup;
 pub mod care;
+pub mod edited;
 pub mod expect;
 pub mod files;
 pub mod finding;
 pub mod fold;
+mod inspected;
 pub mod journal;
 pub mod lane;
 pub mod leaving;
@@ -13,6 +15,7 @@ pub mod machine;
 pub mod names;
 pub mod notice;
 pub mod outcome;
+pub mod rehearsal;
 pub mod request;
 pub mod restore;
 pub mod retention;
@@ -20,3 +23,4 @@ pub mod rollback;
 pub mod step;
 pub mod trigger;
 pub mod view;
+pub mod window;

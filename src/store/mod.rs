@@ -5,6 +5,7 @@ mod cares;
 mod journal;
 mod outbox;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;
