@@ -162,3 +162,7 @@ fn last(row: &HistoryRow, look: &Look) -> String {
     let at = when::minute(row.ended.unwrap_or(row.accepted), &look.zone);
     format!("{what} {}: {}, {at}, asked for by {}", row.id, row.state, row.by)
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
