@@ -50,6 +50,7 @@ impl Daemon {
             door_closed: files::door_closed(&app),
             schema: schema(&settings).await,
             running,
+            pushes: self.waiting_pushes(&app).await.map_err(broken)?,
             last: rows.into_iter().find(|row| row.ended.is_some()),
             revision: built.as_ref().map(|built| built.revision.clone()),
             subject: built.map(|built| built.subject),

@@ -15,6 +15,7 @@ pub mod machine;
 pub mod names;
 pub mod notice;
 pub mod outcome;
+pub mod push;
 pub mod rehearsal;
 pub mod request;
 pub mod restore;

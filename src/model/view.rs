@@ -7,6 +7,7 @@ use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::push::PushView;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
@@ -155,6 +156,9 @@ pub struct StatusView {
     /// What the application itself answers; asked by the client, for the core has no network.
     #[serde(default)]
     pub answers: Vec<AnswerNow>,
+    /// Pushes whose turn has not come, oldest first.
+    #[serde(default)]
+    pub pushes: Vec<PushView>,
 }
 
 /// The backups in short.

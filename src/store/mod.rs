@@ -4,6 +4,7 @@
 mod cares;
 mod journal;
 mod outbox;
+mod pushes;
 mod read;
 mod schemas;
 

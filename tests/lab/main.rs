@@ -21,6 +21,7 @@ mod scenarios {
     mod input;
     mod notices;
     mod operator;
+    mod push;
     mod rehearsal;
     mod restore;
     mod ssh;

@@ -7,6 +7,7 @@ use crate::model::journal::{Cause, Pending};
 use crate::model::lane::Lane;
 use crate::model::names::{DeploymentId, ReleaseId, Sha};
 use crate::model::outcome::Verdict;
+use crate::model::push::{PushState, PushView};
 use crate::model::step::Step::{self, *};
 use crate::model::trigger::{Forge, Trigger};
 use crate::model::view::{
@@ -261,6 +262,26 @@ pub(crate) fn status() -> StatusView {
             TimerNow { name: "tsh-erp-nightly.timer".into(), next: None },
         ],
         answers: vec![AnswerNow { what: "GET http://127.0.0.1:8000/health".into(), problem: None }],
+        pushes: Vec::new(),
+    }
+}
+
+pub(crate) fn status_pushed() -> StatusView {
+    let push = |id, at, revision: &str| PushView {
+        id,
+        app: "tsh-erp".parse().unwrap(),
+        at,
+        trigger: pushed().trigger,
+        by: pushed().by,
+        revision: Some(sha(revision)),
+        state: PushState::Waiting,
+        note: "deployment 43 runs".into(),
+        deployment: None,
+    };
+    StatusView {
+        running: Some(DeploymentId(43)),
+        pushes: vec![push(7, ASKED, "aa11"), push(8, ASKED + 60_000, "bb22")],
+        ..status()
     }
 }
 

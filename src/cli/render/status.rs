@@ -31,6 +31,7 @@ pub fn status(view: &StatusView, look: &Look) -> String {
         Some(Ok(revisions)) => out += &field("schema", &revisions.join(", "), look),
         Some(Err(_)) | None => {}
     }
+    out += &fields("pushed", &pushes(view, look), look);
     out += &field("backups", &view.backups.as_ref().map(|now| backups(now, look)).unwrap_or_default(), look);
     out += &fields("next", &view.timers.iter().map(|one| timer(one, look)).collect::<Vec<_>>(), look);
     out + &field("last", &view.last.as_ref().map(|row| last(row, look)).unwrap_or_default(), look)
@@ -120,6 +121,21 @@ fn units(view: &StatusView, look: &Look) -> String {
         out += &format!("{}{line}\n", text::pad(head, super::FIELD));
     }
     out
+}
+
+/// What waits; of many the newest, which is the one that counts.
+fn pushes(view: &StatusView, look: &Look) -> Vec<String> {
+    let Some(newest) = view.pushes.last() else { return Vec::new() };
+    let revision = newest.revision.as_ref().map(|sha| format!(" {}", sha.short())).unwrap_or_default();
+    let more = match view.pushes.len() - 1 {
+        0 => String::new(),
+        older => format!(", and {older} before it"),
+    };
+    let mut lines = vec![format!("by {}{revision}, {}{more}", newest.by, since(newest.at, look))];
+    if !newest.note.is_empty() {
+        lines.push(format!("waits: {}", newest.note));
+    }
+    lines
 }
 
 fn unit(unit: &UnitView, room: usize, look: &Look) -> String {
