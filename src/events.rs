@@ -37,13 +37,15 @@ pub enum Event {
     RequestRefused,
     /// A backup has taken the live database's place; that one is quarantined.
     BackupRestored,
+    /// Somebody could not be told of a deployment, for so long that it is given up.
+    NoticeGivenUp,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Accepted,
         Deployed,
         Failed,
@@ -59,6 +61,7 @@ impl Event {
         Pushed,
         RequestRefused,
         BackupRestored,
+        NoticeGivenUp,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -80,6 +83,7 @@ impl Event {
             Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
             RequestRefused => "8d0f6a3be9174c2fa5c1d7402be8913c",
             BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
+            NoticeGivenUp => "8d2f6c1e3b5a47f0a94e7d60c5b8f213",
         }
     }
 }

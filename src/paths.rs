@@ -25,6 +25,12 @@ pub fn settings(app: &App) -> PathBuf {
     format!("{CONFIG}/apps/{app}.toml").into()
 }
 
+/// `/etc/tsh-agent/apps/<app>.env`: the environment of the application, root's alone.
+#[must_use]
+pub fn environment(app: &App) -> PathBuf {
+    format!("{CONFIG}/apps/{app}.env").into()
+}
+
 /// `/var/backups/tsh-agent/<app>`.
 #[must_use]
 pub fn backups(app: &App) -> PathBuf {
@@ -74,10 +80,14 @@ pub fn way_in(app: &App, slot: Slot) -> PathBuf {
     format!("/run/{app}-{}/private.sock", slot.word()).into()
 }
 
-/// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs.
+/// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs. A notice has
+/// words in it, so it lies where only its own step may read it.
 #[must_use]
 pub fn request(app: &App, kind: &str) -> PathBuf {
-    format!("{RUN}/{app}/{kind}.json").into()
+    match kind {
+        "notify" => format!("/run/tsh-agent-notify/{app}.json").into(),
+        _ => format!("{RUN}/{app}/{kind}.json").into(),
+    }
 }
 
 /// Scratch clusters and proofs; the prove step's.

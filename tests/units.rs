@@ -37,6 +37,9 @@ owner = "erp"
 [database.alembic]
 [[probe.http]]
 url = "http://127.0.0.1:8000/health"
+[[notices.slack]]
+name = "chat"
+secret = "/etc/tsh-agent/credentials/chat"
 "#;
 
 fn settings() -> Settings {
@@ -96,7 +99,7 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["ask", "prove", "folders", "gauge"]).collect()
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["ask", "prove", "folders", "gauge", "notify"]).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -195,6 +198,7 @@ fn instances() -> impl Iterator<Item = String> {
         "tsh-agent-webhook.service",
         "tsh-backup@erp.service",
         "tsh-poll@erp.service",
+        "tsh-mail@1.service",
     ];
     ours.map(str::to_owned).into_iter().chain(steps)
 }
@@ -212,9 +216,12 @@ fn exposure_stays_low() {
             | "tsh-agent-ask@erp.service"
             | "tsh-agent-build@erp.service"
             | "tsh-agent-gauge@erp.service"
-            | "tsh-agent-probe@erp.service" => 18,
+            | "tsh-agent-probe@erp.service"
+            | "tsh-agent-notify@erp.service" => 18,
             // One capability, and the user namespace that it rules out.
             "tsh-agent-folders@erp.service" => 12,
+            // Somebody else's program, which brings rights of its own.
+            "tsh-mail@1.service" => 90,
             _ => 8,
         };
         let threshold = format!("--threshold={most}");
@@ -233,7 +240,8 @@ fn systemd_understands_every_line() {
     let tree = tree();
     let files: Vec<String> = instances()
         .chain(
-            ["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer", "tsh-agent-webhook.socket"].map(str::to_owned),
+            ["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer", "tsh-agent-webhook.socket", "tsh-mail.socket"]
+                .map(str::to_owned),
         )
         .map(|unit| tree.path().join(unit).to_str().unwrap().to_owned())
         .collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::groups::Groups;
 use super::render::{Look, ending, progress::Progress};
 use super::{Failure, journal, say, terminal};
 use crate::api::client::{Client, Error, News, Watch};
@@ -41,7 +42,8 @@ impl Session {
 
     /// Shows the deployment until it ends.
     pub async fn follow(mut self, id: DeploymentId, verbose: bool) -> Result<Exit, Failure> {
-        let mut screen = Screen { progress: Progress::default(), said: verbose.then(Said::default) };
+        let said = verbose.then(Said::default);
+        let mut screen = Screen { progress: Progress::default(), said, groups: Groups::here(), grouped: None };
         let every = if verbose || terminal::is_live() { Duration::from_secs(1) } else { Duration::from_secs(5) };
         loop {
             let news = match self.client.show(id).await {
@@ -92,6 +94,9 @@ fn lost(id: DeploymentId) -> Failure {
 struct Screen {
     progress: Progress,
     said: Option<Said>,
+    groups: Option<Groups>,
+    /// The step whose lines are being folded.
+    grouped: Option<Step>,
 }
 
 impl Screen {
@@ -100,6 +105,10 @@ impl Screen {
         say::out(&self.progress.heading(view, &look));
         loop {
             self.show_said(client, view, &look).await;
+            let running = self.progress.pending(view).first().is_some_and(|attempt| attempt.state == "running");
+            if !running || view.verdict.is_some() {
+                self.end_group(look.now);
+            }
             match self.progress.finished(view, &look) {
                 Some(line) => say::out(&line),
                 None => break,
@@ -123,10 +132,22 @@ impl Screen {
                 break;
             }
             said.offset = next;
-            say::out(&self.progress.said(&said.lines(&bytes), look));
+            let lines = said.lines(&bytes);
+            if let (Some(groups), None, false) = (self.groups, self.grouped, lines.is_empty()) {
+                say::out(&groups.begin(attempt.step, look.now));
+                self.grouped = Some(attempt.step);
+            }
+            say::out(&self.progress.said(&lines, look));
         }
         if attempt.state != "running" {
             say::out(&self.progress.said(&said.lines(b"\n"), look));
+        }
+    }
+
+    /// Ends the group of a step that is over; its own line then stands outside, where it is seen.
+    fn end_group(&mut self, now: i64) {
+        if let (Some(groups), Some(step)) = (self.groups, self.grouped.take()) {
+            say::out(&groups.end(step, now));
         }
     }
 

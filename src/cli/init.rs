@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, Channel, ConfigError, Settings};
 use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
 use crate::init::{Facts, bus, door, folders, generated, has_door, hook, units};
@@ -21,7 +21,7 @@ use crate::model::outcome::Exit;
 use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 7] = [
+const USERS: [&str; 8] = [
     "tsh-agent",
     "tsh-agent-fetch",
     "tsh-agent-build",
@@ -29,7 +29,10 @@ const USERS: [&str; 7] = [
     "tsh-agent-migrate",
     "tsh-agent-rehearse",
     "tsh-agent-webhook",
+    "tsh-agent-notify",
 ];
+/// Takes letters for sendmail.
+const MAIL: &str = "tsh-mail.socket";
 
 /// Prepare this server for an application, as root
 ///
@@ -128,6 +131,7 @@ pub fn prepare(app: &App) -> Result<(), InitError> {
     slots::enable(&settings)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    mail(&settings)?;
     push::timer_and_users(
         &settings,
         is_changed(Path::new(&units::poll_path(app))),
@@ -175,6 +179,15 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         }
         if !key.exists() {
             warn(&format!("{} is missing: put the deploy key there (root, 0600)", key.display()));
+        }
+    }
+    for notice in &settings.notices.all {
+        let Some(secret) = &notice.secret else { continue };
+        if let Some(why) = machine::untrusted(secret) {
+            return refused(format!("secret of notice {}: {why}; systemd reads it as root", notice.name));
+        }
+        if !secret.exists() {
+            warn(&format!("{} is missing: until it is there (root, 0600) no notice is sent", secret.display()));
         }
     }
     if let Some(schedule) = &settings.backup.schedule
@@ -291,6 +304,23 @@ fn wind(timer: &str, often: Option<String>, key: &str, changed: bool) -> Result<
             }
             tell(made(runs), &format!("{timer} is off, as {key} says"));
         }
+    }
+    Ok(())
+}
+
+/// Letters are taken if a notice of any application wants mail; one application does not switch it off for another.
+fn mail(settings: &Settings) -> Result<(), InitError> {
+    if !settings.notices.all.iter().any(|notice| matches!(notice.channel, Channel::Mail { .. })) {
+        return Ok(());
+    }
+    let is = |what: &str| command(&["systemctl", "--quiet", what, MAIL], "").is_ok();
+    let takes = is("is-enabled") && is("is-active");
+    if !takes {
+        command(&["systemctl", "--quiet", "enable", "--now", MAIL], "")?;
+    }
+    tell(made(!takes), &format!("{MAIL} takes letters for sendmail"));
+    if !Path::new("/usr/sbin/sendmail").exists() {
+        warn("/usr/sbin/sendmail is missing: install a mail server, such as msmtp-mta or postfix");
     }
     Ok(())
 }

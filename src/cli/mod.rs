@@ -9,6 +9,7 @@ mod deploy;
 mod failure;
 mod follow;
 mod generate;
+mod groups;
 mod history;
 mod init;
 mod journal;

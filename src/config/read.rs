@@ -7,7 +7,7 @@ use std::path::Path;
 use super::document::{Document, MAX_SIZE, Read, Table, too_large};
 use super::settings::{Probe, ProbePlan, Role, Service};
 use super::values::number;
-use super::{ConfigError, Settings, backup, build, database, probe, push, rehearsal, service, source};
+use super::{ConfigError, Settings, backup, build, database, notices, probe, push, rehearsal, service, source};
 use crate::model::names::{App, BadName};
 use crate::paths;
 
@@ -29,7 +29,18 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let document = Document::new(file, text);
     let tree = document.tree()?;
     let root = document.root(&tree);
-    root.known(&["source", "push", "build", "service", "database", "backup", "rehearsal", "probe", "retention"])?;
+    root.known(&[
+        "source",
+        "push",
+        "build",
+        "service",
+        "database",
+        "backup",
+        "rehearsal",
+        "probe",
+        "retention",
+        "notices",
+    ])?;
     let retention = root.table("retention")?;
     retention.known(&["keep_releases", "quarantine_days"])?;
     let quarantine_days = retention.optional("quarantine_days", number(1..=3650))?.unwrap_or(30);
@@ -44,8 +55,21 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;
     let keep_releases = retention.optional("keep_releases", number(1..=100))?.unwrap_or(5);
+    let notices = notices::read(&root.table("notices")?)?;
 
-    Ok(Settings { app: app.clone(), source, push, build, service, database, backup, rehearsal, probe, keep_releases })
+    Ok(Settings {
+        app: app.clone(),
+        source,
+        push,
+        build,
+        service,
+        database,
+        backup,
+        rehearsal,
+        probe,
+        keep_releases,
+        notices,
+    })
 }
 
 /// All applications that are configured, sorted.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::strategy::Serve;
-use crate::model::names::{App, UnitName};
+use crate::model::names::{App, NoticeName, UnitName};
+use crate::model::notice::Moment;
 use crate::model::trigger::Forge;
 
 /// Everything `/etc/tsh-agent/apps/<app>.toml` says, with defaults filled in.
@@ -31,6 +32,74 @@ pub struct Settings {
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.
     pub keep_releases: usize,
+    /// Who is told about its deployments.
+    pub notices: Notices,
+}
+
+/// Who is told about deployments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notices {
+    /// What this server is for, as notices and the forge name it: "production".
+    pub environment: String,
+    /// After this time a notice that cannot be sent is given up.
+    pub give_up: Duration,
+    /// Each of them.
+    pub all: Vec<Notice>,
+}
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its name.
+    pub name: NoticeName,
+    /// Of which moments; a forge is told of all.
+    pub on: Vec<Moment>,
+    /// A file of root's with the password, token or address that nobody else may read.
+    pub secret: Option<PathBuf>,
+    /// How.
+    pub channel: Channel,
+}
+
+/// How somebody is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Channel {
+    /// JSON, signed with the secret.
+    Webhook {
+        /// Where to.
+        url: String,
+    },
+    /// A message in Slack or in what understands the same; the secret is the address.
+    Slack,
+    /// A message in Discord; the secret is the address.
+    Discord,
+    /// A message of a bot in Telegram; the secret is the bot's token.
+    Telegram {
+        /// The server of the interface for bots.
+        url: String,
+        /// The chat.
+        chat: String,
+    },
+    /// A message of ntfy; the secret, if there is one, is the access token.
+    Ntfy {
+        /// The server with the topic.
+        url: String,
+    },
+    /// Mail, through `sendmail` on this server.
+    Mail {
+        /// To whom.
+        to: Vec<String>,
+        /// From whom; sendmail decides if it is not named.
+        from: Option<String>,
+    },
+    /// Deployments and statuses of commits in a forge; the secret is the access token.
+    Forge {
+        /// Which kind of forge.
+        forge: Forge,
+        /// Its interface.
+        url: String,
+        /// The repository, `owner/name`.
+        repository: String,
+    },
 }
 
 /// Where the code comes from.

@@ -82,6 +82,7 @@ pub fn settings() -> Settings {
             users: None,
         },
         keep_releases: 5,
+        notices: Notices { environment: "production".to_owned(), give_up: Duration::from_hours(24), all: Vec::new() },
     }
 }
 

@@ -1,6 +1,8 @@
 //! Each entry of a journal is told three times: to the system's journal, to whoever watches on the bus, and in the
 //! status of the service.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 
 use super::News;
@@ -9,6 +11,7 @@ use crate::host::notify;
 use crate::model::journal::{Fact, Journal, Output, Restored};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId};
+use crate::model::notice::Moment;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::store::Store;
@@ -19,6 +22,7 @@ pub async fn announce(
     store: Store,
     mut heard: mpsc::UnboundedReceiver<News>,
     changes: watch::Sender<()>,
+    post: Arc<tokio::sync::Notify>,
 ) {
     while let Some((app, id, fact)) = heard.recv().await {
         // Without it the line has fewer fields, and is written all the same.
@@ -33,6 +37,7 @@ pub async fn announce(
         if let Err(error) = crate::api::changed(&bus, &app, id, &state).await {
             tracing::warn!("nobody could be told of {app} deployment {id}: {error}");
         }
+        post.notify_one();
     }
 }
 
@@ -108,7 +113,7 @@ fn log(about: &About, fact: &Fact) {
     let (app, id) = (&about.app, about.id);
     match fact {
         Fact::Accepted(order) => {
-            tell!(info, about, Some(Event::Accepted), "deployment {id} of {app} accepted from {}", order.by);
+            tell!(info, about, Some(Event::Accepted), "{}", Moment::Accepted.sentence(id, app, &order.by));
         }
         Fact::Intent { step, .. } => tell!(info, about, none, "step {} begins", step.word()),
         Fact::Done { step, out } => tell!(info, about, event(*step, out), "step {} is done", step.word()),
@@ -125,7 +130,7 @@ fn log(about: &About, fact: &Fact) {
         }
         Fact::Ended { verdict, note } => {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-            let text = format!("deployment {id} of {app} {}{note}", verdict.word());
+            let text = Moment::Ended(*verdict).sentence(id, app, "") + &note;
             if verdict.exit() == crate::model::outcome::Exit::Good {
                 tell!(info, about, Some(Event::from(*verdict)), "{text}");
             } else {

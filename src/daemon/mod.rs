@@ -4,7 +4,9 @@ mod adopt;
 mod announce;
 mod care;
 mod check;
+mod expect;
 mod keys;
+mod notices;
 mod orders;
 mod pushes;
 mod recover;
@@ -56,6 +58,8 @@ struct Daemon {
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
     news: mpsc::UnboundedSender<News>,
+    /// Wakes whoever tells people outside.
+    post: Arc<tokio::sync::Notify>,
 }
 
 /// A deployment that runs now.
@@ -105,13 +109,21 @@ pub async fn run() -> Result<(), CoreError> {
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
         news,
+        post: Arc::default(),
     });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard, daemon.changes.clone()));
+    tokio::spawn(announce::announce(
+        served.clone(),
+        daemon.store.clone(),
+        heard,
+        daemon.changes.clone(),
+        Arc::clone(&daemon.post),
+    ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    tokio::spawn(notices::tell(Arc::clone(&daemon)));
     tokio::spawn(Arc::clone(&daemon).attend());
     notify::status("ready");
     notify::ready();

@@ -39,6 +39,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         database: database(journal),
         only_aside: only_aside(journal),
         runs: runs(journal),
+        notices: Vec::new(),
         note,
         id: row.id,
         app: row.app,
@@ -60,7 +61,8 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
         let (step, state, detail) = match &entry.fact {
             Fact::Intent { step, .. } => {
                 let state = "running".to_owned();
-                steps.push(StepView { step: *step, state, began: entry.at, took: None, detail: String::new() });
+                let detail = String::new();
+                steps.push(StepView { step: *step, state, began: entry.at, took: None, detail, expected: None });
                 continue;
             }
             Fact::Done { step, out: Output::Nothing } => (step, "done", plainly(*step, release, from)),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::model::names::{App, ReleaseId};
@@ -52,6 +52,13 @@ pub fn point(app: &App, link: Link, to: Option<ReleaseId>) -> io::Result<()> {
 #[must_use]
 pub fn has_release(app: &App, id: ReleaseId) -> bool {
     paths::release(app, id).is_dir()
+}
+
+/// When a file was last changed, in milliseconds since 1970 (UTC); it need not be readable.
+#[must_use]
+pub fn modified(path: &Path) -> Option<i64> {
+    let meta = fs::metadata(path).ok()?;
+    Some(meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000)
 }
 
 /// Whether the door is closed.

@@ -17,6 +17,7 @@ use crate::model::slot::Told;
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const TIMER: &str = "org.freedesktop.systemd1.Timer";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 #[zbus::proxy(
@@ -37,6 +38,8 @@ trait Manager {
 /// What systemd says of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
+    /// The unit.
+    pub name: String,
     /// `LoadState`: "loaded", "not-found", "masked", …
     pub load: String,
     /// `ActiveState`.
@@ -57,6 +60,8 @@ pub struct State {
     pub status_text: String,
     /// `StateChangeTimestamp` in microseconds since 1970.
     pub since: u64,
+    /// `NeedDaemonReload`: its file was changed since systemd read it.
+    pub stale: bool,
 }
 
 impl State {
@@ -141,6 +146,8 @@ impl Systemd {
         let path = self.manager.load_unit(unit).await?;
         let all = self.properties(&path, UNIT).await?;
         let mut state = State {
+            name: unit.to_owned(),
+            stale: all.get("NeedDaemonReload").and_then(|value| bool::try_from(value).ok()).unwrap_or_default(),
             load: text(&all, "LoadState"),
             active: text(&all, "ActiveState"),
             sub: text(&all, "SubState"),
@@ -210,6 +217,14 @@ impl Systemd {
             Err(_) if self.state(unit).await?.invocation != before => Ok(()),
             ended => ended,
         }
+    }
+
+    /// When a timer fires next, in microseconds since 1970; `None` if it does not, or there is none.
+    pub async fn next_elapse(&self, timer: &str) -> Option<u64> {
+        let path = self.manager.load_unit(timer).await.ok()?;
+        let all = self.properties(&path, TIMER).await.ok()?;
+        // Never is the largest number there is.
+        Some(number::<u64>(&all, "NextElapseUSecRealtime")).filter(|us| (1..1 << 62).contains(us))
     }
 
     /// Forgets how a unit's last run ended.

@@ -119,6 +119,12 @@ deadline = "1min"
 bake = "3min"
 [[probe.http]]
 url = "http://127.0.0.1:8000/health"
+[[notices.slack]]
+name = "chat"
+secret = "/etc/tsh-agent/credentials/chat"
+[[notices.mail]]
+name = "mail"
+to = ["ops@example.com"]
 "#;
 
     fn all(settings: &str, unit_group: Option<&str>) -> String {
@@ -145,6 +151,7 @@ url = "http://127.0.0.1:8000/health"
         let (_, rest) = rest.split_once('\n').unwrap();
         let (middle, rest) = rest.split_once("[database]").unwrap();
         let (_, probe) = rest.split_once("[probe]").unwrap();
+        let (probe, _) = probe.split_once("[[notices").unwrap();
         let settings = format!("{head}{middle}[probe]{probe}").replace("ssh://git@", "https://");
         let all = all(&settings, None);
         assert!(!all.contains("deploy-key") && !all.contains("migrate") && !all.contains("nginx"), "{all}");

@@ -33,7 +33,19 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
         all.extend(settings.backup.schedule.as_ref().map(|schedule| timer(&settings.app, schedule)));
     }
     all.push(probe(settings, facts));
+    all.extend(notify(settings));
     all
+}
+
+/// The secrets of the notices, each for the one step that sends.
+fn notify(settings: &Settings) -> Option<Generated> {
+    let mut lines = String::new();
+    for notice in &settings.notices.all {
+        if let Some(secret) = &notice.secret {
+            let _ = writeln!(lines, "LoadCredential=notice-{}:{}", notice.name, plain(&secret.to_string_lossy()));
+        }
+    }
+    (!lines.is_empty()).then(|| step(&settings.app, "notify", &lines))
 }
 
 fn core(app: &App) -> Generated {

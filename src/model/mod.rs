@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod care;
 pub mod edited;
+pub mod expect;
 pub mod felt;
 pub mod files;
 pub mod finding;
@@ -14,6 +15,7 @@ pub mod lane;
 pub mod leaving;
 pub mod machine;
 pub mod names;
+pub mod notice;
 pub mod outcome;
 pub mod push;
 pub mod rehearsal;

@@ -1,12 +1,14 @@
 //! What the core tells a step unit, and what the step unit answers.
 //!
 //! The request is a file that the step opens itself; it holds ids only, each of which is checked while it is
-//! read. Commands and paths come from root's configuration, never from here.
+//! read. Commands and paths come from root's configuration, never from here. Only a notice has words as well: those that
+//! are sent.
 
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Output};
-use super::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::names::{BackupName, DeploymentId, NoticeName, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::notice::Message;
 use super::slot::Slot;
 
 /// What a step needs to know beyond the configuration.
@@ -118,6 +120,13 @@ pub enum Work {
     },
     /// Ask as users do until the request is gone, and tell what they felt.
     Gauge,
+    /// Tell somebody about a deployment. Where to, and with which secret, stands in root's configuration.
+    Notify {
+        /// Whom.
+        notice: NoticeName,
+        /// What.
+        message: Box<Message>,
+    },
     /// Delete all releases but these.
     Prune {
         /// Releases to keep.
@@ -158,6 +167,7 @@ impl Work {
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
             Self::Gauge => "gauge",
+            Self::Notify { .. } => "notify",
             Self::Prune { .. } => "prune",
         }
     }

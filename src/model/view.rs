@@ -76,6 +76,9 @@ pub struct DeploymentView {
     pub note: Option<String>,
     /// Runs of units that belong to it, for the journal: of the steps, and of the application as it started it.
     pub runs: Vec<RunView>,
+    /// Who was told about it.
+    #[serde(default)]
+    pub notices: Vec<super::notice::NoticeView>,
 }
 
 /// One run of a unit.
@@ -100,6 +103,9 @@ pub struct StepView {
     pub took: Option<i64>,
     /// What came of it, in a few words.
     pub detail: String,
+    /// How long it takes as a rule, in milliseconds, where earlier deployments tell; only while it runs.
+    #[serde(default)]
+    pub expected: Option<i64>,
 }
 
 /// What made a deployment fail.
@@ -132,9 +138,59 @@ pub struct StatusView {
     pub running: Option<DeploymentId>,
     /// The last one that ended.
     pub last: Option<HistoryRow>,
+    /// The first line of the live commit.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// When the live release was verified, in milliseconds since 1970 (UTC).
+    #[serde(default)]
+    pub live_since: Option<i64>,
+    /// The schema's revisions that the live release was verified on.
+    #[serde(default)]
+    pub wanted_schema: Vec<String>,
+    /// What was changed beside a deployment, a sentence each.
+    #[serde(default)]
+    pub drift: Vec<String>,
+    /// The backups, where there is a database.
+    #[serde(default)]
+    pub backups: Option<BackupsNow>,
+    /// What starts by the clock next.
+    #[serde(default)]
+    pub timers: Vec<TimerNow>,
+    /// What the application itself answers; asked by the client, for the core has no network.
+    #[serde(default)]
+    pub answers: Vec<AnswerNow>,
     /// Pushes whose turn has not come, oldest first.
     #[serde(default)]
     pub pushes: Vec<PushView>,
+}
+
+/// The backups in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupsNow {
+    /// How many there are.
+    pub count: usize,
+    /// When the newest was taken, in milliseconds since 1970 (UTC).
+    pub newest: Option<i64>,
+    /// When the newest that is proven was taken, likewise.
+    pub proven: Option<i64>,
+}
+
+/// A timer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerNow {
+    /// Its unit.
+    pub name: String,
+    /// When it fires next, in milliseconds since 1970 (UTC).
+    pub next: Option<i64>,
+}
+
+/// The answer to one probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerNow {
+    /// What was asked.
+    pub what: String,
+    /// Why the answer is not as it should be.
+    pub problem: Option<String>,
 }
 
 /// One unit now.
@@ -148,8 +204,14 @@ pub struct UnitView {
     pub since: Option<i64>,
     /// How often systemd restarted it by itself.
     pub restarts: u32,
-    /// Whether its main process runs from the release the link points to, where that can be known.
+    /// Whether its main process runs from the release the link points to; known to who may look into its processes.
     pub from_release: Option<bool>,
+    /// "web", "worker" or "timer".
+    #[serde(default)]
+    pub role: String,
+    /// Its main process; 0 if it has none.
+    #[serde(default)]
+    pub pid: u32,
 }
 
 /// One line of the history.

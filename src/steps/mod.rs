@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod links;
 pub mod manifest;
 pub mod migrate;
+pub mod notify;
 pub mod objects;
 pub mod output;
 pub mod postgres;

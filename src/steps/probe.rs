@@ -77,6 +77,18 @@ pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Resu
     Some((what, looked))
 }
 
+/// Whether a unit's main process runs from `release`, one of `releases`; `None` where this user may not look into it, or
+/// it has ended meanwhile.
+#[must_use]
+pub fn runs_from(unit: &Watched, release: &std::path::Path, releases: &std::path::Path) -> Option<bool> {
+    std::fs::read_link(format!("/proc/{}/cwd", unit.pid)).ok()?;
+    match process::check(unit, release, releases) {
+        Ok(()) => Some(true),
+        Err(fault) if fault.forever => None,
+        Err(_) => Some(false),
+    }
+}
+
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Fault {

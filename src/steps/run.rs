@@ -100,6 +100,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "migrate" => super::migrate::run(job).await,
         "gauge" => super::gauge::run(job).await,
         "prune" => super::prune::run(job).await,
+        "notify" => super::notify::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Job;
-use crate::config::{Backup, Build, Lock, ProbePlan, Project, Push, Rehearsal, Service, Settings, Source};
+use crate::config::{Backup, Build, Lock, Notices, ProbePlan, Project, Push, Rehearsal, Service, Settings, Source};
 use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::request::{Request, Work};
 use crate::paths;
@@ -122,6 +122,7 @@ fn settings(app: App, root: &Path) -> Settings {
             users: None,
         },
         keep_releases: 3,
+        notices: Notices { environment: "production".to_owned(), give_up: Duration::from_hours(24), all: Vec::new() },
     }
 }
 

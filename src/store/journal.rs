@@ -1,8 +1,9 @@
 //! Writing: accept a deployment, append to its journal.
 
-use super::{Store, StoreError, schemas};
+use super::{Store, StoreError, outbox, schemas};
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
+use crate::model::notice::Moment;
 use crate::model::step::Step;
 
 impl Store {
@@ -53,6 +54,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
+        outbox::put(&mut transaction, app, id, Moment::Accepted, at).await?;
         if let Some(newest) = push {
             super::pushes::take(&mut transaction, app, newest, id, order.revision.as_ref()).await?;
         }
@@ -76,6 +78,7 @@ impl Store {
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Fetched, entry.at).await?;
             }
             Fact::Done { step: Step::Seal, .. } => {
                 sqlx::query(
@@ -100,6 +103,7 @@ impl Store {
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Ended(*verdict), entry.at).await?;
             }
             Fact::Retried { .. } => {
                 sqlx::query("update deployments set state = 'running', ended = null where id = ?")

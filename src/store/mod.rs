@@ -5,6 +5,7 @@ mod adopted;
 mod cares;
 mod journal;
 mod keys;
+mod outbox;
 mod pushes;
 mod read;
 mod schemas;
@@ -47,6 +48,8 @@ pub enum StoreError {
         source: serde_json::Error,
     },
 }
+
+pub use outbox::Due;
 
 /// The state on disk.
 #[derive(Debug, Clone)]

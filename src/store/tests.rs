@@ -86,3 +86,43 @@ async fn commits_are_synchronised_in_full() {
     let level: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&store.pool).await.unwrap();
     assert_eq!(level, 2);
 }
+
+#[tokio::test]
+async fn what_must_be_told_is_written_with_what_happened() {
+    use crate::model::journal::{Fetched, Output};
+    use crate::model::notice::{Delivery, Moment};
+    use crate::model::step::Step;
+    let (folder, store) = store().await;
+    let app: App = "erp".parse().unwrap();
+    let id = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
+    let revision: Sha = "a".repeat(40).parse().unwrap();
+    let out = Output::Fetched(Fetched { revision, subject: "Print".into(), author: "Dana".into() });
+    let fetched = Entry { at: 2, boot: "b".into(), fact: Fact::Done { step: Step::Fetch, out } };
+    store.append(&app, id, 1, &fetched).await.unwrap();
+    store.append(&app, id, 2, &ended(Verdict::RolledBack)).await.unwrap();
+    // An entry that is refused tells nobody anything.
+    assert!(store.append(&app, id, 2, &ended(Verdict::Failed)).await.is_err());
+    drop(store);
+    let store = Store::open(&folder.path().join("state.db")).await.unwrap();
+    let moments = [Moment::Accepted, Moment::Fetched, Moment::Ended(Verdict::RolledBack)];
+    let mut due = store.due().await.unwrap();
+    assert_eq!(due.iter().map(|due| due.moment).collect::<Vec<_>>(), moments);
+    assert!(store.told(id).await.unwrap().is_empty());
+
+    // Nobody wants to hear of the first; of the second somebody has heard, and somebody not yet.
+    store.keep_due(&due[0], 3).await.unwrap();
+    due[1].deliveries = vec![Delivery::new("chat".parse().unwrap(), 3), Delivery::new("mail".parse().unwrap(), 3)];
+    due[1].deliveries[0].sent();
+    store.keep_due(&due[1], 3).await.unwrap();
+    assert_eq!(store.due().await.unwrap(), due[1..]);
+    due[1].deliveries[1].sent();
+    store.keep_due(&due[1], 3).await.unwrap();
+    assert_eq!(store.due().await.unwrap(), due[2..]);
+    assert_eq!(store.told(id).await.unwrap()[0].deliveries, due[1].deliveries);
+    // What is over is forgotten after its time; what waits is not.
+    store.keep_due(&due[0], 100 * 86_400_000).await.unwrap();
+    assert!(store.told(id).await.unwrap().is_empty());
+    assert_eq!(store.due().await.unwrap(), due[2..]);
+    assert!(store.ended_before(&app, id, 9).await.unwrap().is_empty());
+    assert_eq!(store.ended_before(&app, DeploymentId(id.0 + 1), 9).await.unwrap()[0].id, id);
+}

@@ -109,7 +109,10 @@ fn step(step: &StepView, look: &Look) -> String {
         "void" => (Tone::Faint, "·"),
         _ => (Tone::Faint, "…"),
     };
-    let took = when::lasted(step.took.unwrap_or(look.now - step.began));
+    let mut took = when::lasted(step.took.unwrap_or(look.now - step.began));
+    if let Some(expected) = step.expected.filter(|_| step.took.is_none()) {
+        took += &format!(" of about {}", when::lasted(expected));
+    }
     // mark and name: 2 + 1 + 1 + 14 + 1; then a space before the duration.
     let room = look.width.saturating_sub(19 + 1 + width(&took));
     let detail = match step.state.as_str() {

@@ -272,7 +272,12 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } | Work::Gauge => None,
+            Work::Ask
+            | Work::Folders { .. }
+            | Work::Prove { .. }
+            | Work::Forget { .. }
+            | Work::Gauge
+            | Work::Notify { .. } => None,
         }
     }
 
@@ -319,9 +324,12 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } | Work::Gauge => {
-                Output::Nothing
-            }
+            Work::Ask
+            | Work::Folders { .. }
+            | Work::Prove { .. }
+            | Work::Forget { .. }
+            | Work::Gauge
+            | Work::Notify { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());
