@@ -9,13 +9,14 @@ use zbus::connection::Builder;
 use zbus::proxy::{CacheProperties, OwnerChangedStream};
 use zbus::{Connection, Variant, fdo};
 
-use super::{NAME, Refusal, plain};
+use super::{NAME, Refusal, gates, plain};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
+use crate::model::gates::{HoldKind, Override};
 use crate::model::names::{App, BackupName, DeploymentId, Wanted};
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 /// No method takes long: a deployment goes on by itself. A silent core is a lost one.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -27,6 +28,10 @@ trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
+    async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;
+    async fn lift(&self, app: &str, kind: &str) -> zbus::Result<()>;
+    async fn forgive(&self, app: &str, revision: &str) -> zbus::Result<String>;
+    async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
@@ -164,12 +169,21 @@ impl Client {
         Ok(watch)
     }
 
-    /// Asks for a deployment.
+    /// Asks for a deployment; `overrides` are gates that are passed whatever they answer.
     ///
     /// # Errors
     /// If it is refused, or the agent cannot be asked.
-    pub async fn deploy(&self, app: &App, wanted: Option<&Wanted>, force: bool) -> Result<DeploymentId, Error> {
-        let options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+    pub async fn deploy(
+        &self,
+        app: &App,
+        wanted: Option<&Wanted>,
+        force: bool,
+        overrides: &[Override],
+    ) -> Result<DeploymentId, Error> {
+        let mut options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+        if !overrides.is_empty() {
+            options.insert(gates::OVERRIDES, gates::dictionary(overrides));
+        }
         Ok(DeploymentId(self.agent.deploy(app.as_str(), wanted.map_or("", Wanted::as_str), options).await?))
     }
 
@@ -187,6 +201,38 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn abort(&self, id: DeploymentId) -> Result<(), Error> {
         Ok(self.agent.abort(id.0).await?)
+    }
+
+    /// Puts something in the way of deployments, until a moment in milliseconds since 1970 (UTC) or until it is lifted.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn hold(&self, app: &App, kind: HoldKind, until: Option<i64>, reason: &str) -> Result<(), Error> {
+        Ok(self.agent.hold(app.as_str(), kind.word(), until.unwrap_or_default(), reason).await?)
+    }
+
+    /// Takes it away.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn lift(&self, app: &App, kind: HoldKind) -> Result<(), Error> {
+        Ok(self.agent.lift(app.as_str(), kind.word()).await?)
+    }
+
+    /// Lets triggers try a revision again; the whole revision.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn forgive(&self, app: &App, revision: &str) -> Result<String, Error> {
+        Ok(plain(&self.agent.forgive(app.as_str(), revision).await?))
+    }
+
+    /// What every gate answers now.
+    ///
+    /// # Errors
+    /// If there is no such application, or the agent cannot be asked.
+    pub async fn gates(&self, app: &App) -> Result<GatesView, Error> {
+        view(&self.agent.gates(app.as_str()).await?)
     }
 
     /// Everything about one deployment.

@@ -5,6 +5,7 @@
 //! the bus policy (`units/dbus-1`), not here.
 
 pub mod client;
+mod gates;
 mod plain;
 mod refusal;
 mod server;
@@ -14,9 +15,10 @@ use std::future::Future;
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, Wanted};
+use crate::model::gates::{HoldKind, Override};
+use crate::model::names::{App, BackupName, DeploymentId, Sha, Wanted};
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 pub use plain::plain;
 pub use refusal::{Kind, Refusal};
@@ -40,13 +42,14 @@ pub struct Caller {
 
 /// What the interface needs of the core. Each method answers soon; a deployment goes on by itself.
 pub trait Core: Send + Sync + 'static {
-    /// Accepts a deployment of `wanted`, or of the configured branch.
+    /// Accepts a deployment of `wanted`, or of the configured branch; `overrides` are gates that are passed.
     fn deploy(
         &self,
         by: Caller,
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
 
     /// Accepts going back to the release of deployment `to`, or to the one before the live one.
@@ -56,6 +59,25 @@ pub trait Core: Send + Sync + 'static {
         app: App,
         to: Option<DeploymentId>,
     ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
+
+    /// Puts something in the way of deployments, until a moment in milliseconds since 1970 (UTC) or until it is lifted.
+    fn hold(
+        &self,
+        by: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Takes it away.
+    fn lift(&self, by: Caller, app: App, kind: HoldKind) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Lets triggers try a revision again that failed here; the beginning of its name is enough.
+    fn forgive(&self, by: Caller, app: App, revision: String) -> impl Future<Output = Result<Sha, Refusal>> + Send;
+
+    /// What every gate answers now.
+    fn gates(&self, app: App) -> impl Future<Output = Result<GatesView, Refusal>> + Send;
 
     /// Asks a running deployment to stop and undo.
     fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;

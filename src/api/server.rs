@@ -7,7 +7,7 @@ use serde::Serialize;
 use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
-use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
+use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, Wanted};
 use crate::model::step::Step;
@@ -46,13 +46,14 @@ impl<C: Core> Agent<C> {
         &self,
         app: &str,
         wanted: &str,
-        options: HashMap<&str, Variant<'_>>,
+        mut options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
         let by = self.caller(&header).await?;
+        let overrides = gates::overrides(&mut options)?;
         let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
         let force = flags(&options, &["force"])?.contains(&"force");
-        Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
+        Ok(self.core.deploy(by, app.parse()?, wanted, force, overrides).await?.0)
     }
 
     async fn rollback(
@@ -71,6 +72,33 @@ impl<C: Core> Agent<C> {
     async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
         let by = self.caller(&header).await?;
         self.core.abort(by, DeploymentId(id)).await
+    }
+
+    async fn hold(
+        &self,
+        app: &str,
+        kind: &str,
+        until: i64,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        let until = (until != 0).then_some(until);
+        self.core.hold(by, app.parse()?, gates::hold(kind)?, until, reason.to_owned()).await
+    }
+
+    async fn lift(&self, app: &str, kind: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.lift(by, app.parse()?, gates::hold(kind)?).await
+    }
+
+    async fn forgive(&self, app: &str, revision: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.forgive(by, app.parse()?, revision.to_owned()).await?.to_string())
+    }
+
+    async fn gates(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.gates(app.parse()?).await?)
     }
 
     async fn show(&self, id: u32) -> Result<String, Refusal> {

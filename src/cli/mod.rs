@@ -7,20 +7,27 @@ mod core;
 mod deploy;
 mod failure;
 mod follow;
+mod forgive;
+mod freeze;
 mod generate;
 mod history;
 mod init;
 mod journal;
+mod lock;
 mod logs;
 mod recover;
 pub mod render;
+mod resume;
 mod rollback;
 pub mod say;
 mod show;
 mod status;
 mod step;
 pub mod terminal;
+mod unfreeze;
+mod unlock;
 mod watch;
+mod where_now;
 mod which;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +66,13 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Where(where_now::Args),
+    Lock(lock::Args),
+    Unlock(unlock::Args),
+    Freeze(freeze::Args),
+    Unfreeze(unfreeze::Args),
+    Resume(resume::Args),
+    Forgive(forgive::Args),
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
@@ -87,6 +101,13 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Where(args) => wait(where_now::run(args)),
+            Command::Lock(args) => wait(lock::run(args)),
+            Command::Unlock(args) => wait(unlock::run(args)),
+            Command::Freeze(args) => wait(freeze::run(args)),
+            Command::Unfreeze(args) => wait(unfreeze::run(args)),
+            Command::Resume(args) => wait(resume::run(args)),
+            Command::Forgive(args) => wait(forgive::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {

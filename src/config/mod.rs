@@ -1,7 +1,7 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `probe`.
+//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `gates`, `probe`.
 
 mod backup;
 mod build;
@@ -10,6 +10,7 @@ mod document;
 mod error;
 #[cfg(test)]
 mod example;
+mod gates;
 mod probe;
 mod read;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::gates::Rules;
 use crate::model::names::{App, UnitName};
 
 /// Everything `/etc/tsh-agent/apps/<app>.toml` says, with defaults filled in.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// How its database is backed up.
     pub backup: Backup,
+    /// What must agree before a deployment goes on.
+    pub gates: Rules,
     /// How to tell that it is healthy.
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.

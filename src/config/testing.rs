@@ -58,6 +58,7 @@ pub fn settings() -> Settings {
             max_bytes: None,
             hash_limit: 20_000_000_000,
         },
+        gates: Default::default(),
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use super::News;
 use crate::events::Event;
 use crate::host::notify;
+use crate::model::gates::{Judgement, Ruling};
 use crate::model::journal::{Fact, Journal, Output, Restored};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId};
@@ -35,11 +36,13 @@ fn word(fact: &Fact) -> String {
     match fact {
         Fact::Accepted(_) => "accepted".to_owned(),
         Fact::Intent { step, .. } => step.word().to_owned(),
+        Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement) => "waiting".to_owned(),
         Fact::Done { step, .. } => format!("{} done", step.word()),
         Fact::Failed { step, .. } => format!("{} failed", step.word()),
         Fact::Void { step } => format!("{} void", step.word()),
         Fact::Resumed => "resumed".to_owned(),
         Fact::AbortAsked { .. } => "aborting".to_owned(),
+        Fact::Superseded { .. } => "superseded".to_owned(),
         Fact::Retried { .. } => "retried".to_owned(),
         Fact::Ended { verdict, .. } => verdict.word().to_owned(),
     }
@@ -104,6 +107,9 @@ fn log(about: &About, fact: &Fact) {
             tell!(info, about, Some(Event::Accepted), "deployment {id} of {app} accepted from {}", order.by);
         }
         Fact::Intent { step, .. } => tell!(info, about, none, "step {} begins", step.word()),
+        Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement) => {
+            tell!(info, about, Some(Event::Waiting), "deployment {id} of {app} waits: {}", judgement.words());
+        }
         Fact::Done { step, out } => tell!(info, about, event(*step, out), "step {} is done", step.word()),
         Fact::Failed { step, cause } => {
             tell!(error, about, Some(Event::StepFailed), "step {} failed: {}", step.word(), cause.what);
@@ -111,6 +117,7 @@ fn log(about: &About, fact: &Fact) {
         Fact::Void { step } => tell!(info, about, none, "step {} had no effect", step.word()),
         Fact::Resumed => tell!(warn, about, none, "deployment {id} of {app} goes on"),
         Fact::AbortAsked { by } => tell!(warn, about, none, "{by} asked to abort deployment {id}"),
+        Fact::Superseded { by } => tell!(warn, about, none, "a newer order came from {by}"),
         Fact::Retried { by } => tell!(warn, about, none, "{by} asked to try the rollback again"),
         Fact::Ended { verdict, note } => {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
@@ -122,6 +129,10 @@ fn log(about: &About, fact: &Fact) {
             }
         }
     }
+}
+
+fn waits(judgement: &Judgement) -> bool {
+    matches!(judgement.ruling(), Ruling::Wait(_))
 }
 
 fn event(step: Step, out: &Output) -> Option<Event> {
@@ -155,6 +166,7 @@ mod tests {
             revision: None,
             by: "root".to_owned(),
             force: false,
+            overrides: Vec::new(),
             trigger: Trigger::Person,
         });
         let intent = |step| Fact::Intent { step, before: Before::Nothing };

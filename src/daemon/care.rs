@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Daemon;
 use super::orders::broken;
@@ -86,8 +86,9 @@ impl Daemon {
     }
 
     async fn open_deployment(&self, app: &App) -> Result<Option<(App, DeploymentId)>, Refusal> {
-        let open = self.store.open_deployments().await.map_err(broken)?;
-        Ok(open.into_iter().find(|(of, _)| of == app))
+        // One that waits for its gates, perhaps for days, touches nothing; before it goes on it lets a backup end.
+        let last = self.store.history(Some(app), 1).await.map_err(broken)?;
+        Ok(last.into_iter().find(|row| row.state == "running").map(|row| (row.app, row.id)))
     }
 
     fn other_care(&self, app: &App) -> Refusal {
@@ -162,6 +163,7 @@ impl Daemon {
         care: &mut Care,
         stop: watch::Receiver<Option<String>>,
     ) -> Result<(), StoreError> {
+        let (_, mut nobody) = mpsc::unbounded_channel();
         let mut machine = Machine {
             settings: settings.clone(),
             id: DeploymentId(0),
@@ -171,6 +173,8 @@ impl Daemon {
             boot: self.boot.clone(),
             abort: stop.clone(),
             abort_noted: false,
+            wake: &mut nobody,
+            superseded_by: None,
             news: self.news.clone(),
         };
         while let Some(part) = care.next() {
@@ -223,7 +227,7 @@ impl Daemon {
         care: &mut Care,
         part: Part,
         attached: bool,
-        machine: &mut Machine,
+        machine: &mut Machine<'_>,
     ) -> Result<Result<Output, Cause>, StoreError> {
         let kind = part.unit_kind();
         let mut running = false;

@@ -3,6 +3,7 @@
 mod announce;
 mod care;
 mod check;
+mod gates;
 mod orders;
 mod recover;
 mod service;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::host::machine::Machine;
+use crate::host::rest::Wake;
 use crate::host::systemd::Systemd;
 use crate::host::{ballast, chain, notify};
 use crate::model::journal::Fact;
@@ -52,6 +54,7 @@ struct Daemon {
 struct Running {
     id: DeploymentId,
     abort: watch::Sender<Option<String>>,
+    wake: mpsc::UnboundedSender<Wake>,
 }
 
 /// Why the core cannot run.
@@ -160,16 +163,21 @@ impl Daemon {
     /// Carries a deployment out in the background, from wherever its journal is.
     fn launch(self: &Arc<Self>, settings: Settings, id: DeploymentId) {
         let (abort, asked) = watch::channel(None);
-        self.running().insert(settings.app.clone(), Running { id, abort });
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        self.running().insert(settings.app.clone(), Running { id, abort, wake });
         let daemon = Arc::clone(self);
         tokio::spawn(async move {
             let app = settings.app.clone();
-            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone()).await {
+            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone(), &mut woken).await {
                 tracing::error!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} is halted: {error}");
                 notify::status(&format!("deployment {id} is halted: {error}"));
                 tokio::time::sleep(AGAIN).await;
             }
-            daemon.running().remove(&app);
+            let mut running = daemon.running();
+            // A newer one may be here already: it waits only for the end on record.
+            if running.get(&app).is_some_and(|running| running.id == id) {
+                running.remove(&app);
+            }
         });
     }
 
@@ -178,6 +186,7 @@ impl Daemon {
         settings: Settings,
         id: DeploymentId,
         abort: watch::Receiver<Option<String>>,
+        wake: &mut mpsc::UnboundedReceiver<Wake>,
     ) -> Result<(), String> {
         let journal = self.store.journal(id).await.map_err(|error| chain(&error))?;
         if let Err(error) = ballast::take(Path::new(paths::STATE)) {
@@ -193,6 +202,8 @@ impl Daemon {
             boot: self.boot.clone(),
             abort,
             abort_noted: false,
+            wake,
+            superseded_by: None,
             news: self.news.clone(),
         };
         let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };

@@ -6,6 +6,7 @@ use super::Daemon;
 use crate::api::{Caller, Kind, Refusal};
 use crate::config::{ConfigError, Settings};
 use crate::host::{chain, files, machine::now};
+use crate::model::gates::Override;
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
@@ -21,11 +22,12 @@ impl Daemon {
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> Result<DeploymentId, Refusal> {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&app, Goal::Revision(wanted), by, force).await?;
+        let order = Order { overrides, ..self.order(&app, Goal::Revision(wanted), by, force).await? };
         self.accept(settings, "deploy", &words, order).await
     }
 
@@ -141,6 +143,7 @@ impl Daemon {
             by: by.name,
             force,
             trigger: Trigger::Person,
+            overrides: Vec::new(),
         })
     }
 
@@ -154,6 +157,7 @@ impl Daemon {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
+        self.supersede(&app, &order.by).await?;
         match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot).await {
             Ok(id) => {
                 // The announcer lives as long as the core.

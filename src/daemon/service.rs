@@ -9,16 +9,47 @@ use crate::host::{backups, step_output};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, Wanted};
+use crate::model::gates::{HoldKind, Override};
+use crate::model::names::{App, BackupName, DeploymentId, Sha, Wanted};
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 /// The core, as the interface sees it.
 pub struct Service(pub Arc<Daemon>);
 
 impl Core for Service {
-    async fn deploy(&self, by: Caller, app: App, wanted: Option<Wanted>, force: bool) -> Result<DeploymentId, Refusal> {
-        self.0.order_deploy(by, app, wanted, force).await
+    async fn deploy(
+        &self,
+        by: Caller,
+        app: App,
+        wanted: Option<Wanted>,
+        force: bool,
+        overrides: Vec<Override>,
+    ) -> Result<DeploymentId, Refusal> {
+        self.0.order_deploy(by, app, wanted, force, overrides).await
+    }
+
+    async fn hold(
+        &self,
+        by: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.0.hold(by, app, kind, until, reason).await
+    }
+
+    async fn lift(&self, by: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
+        self.0.lift(by, app, kind).await
+    }
+
+    async fn forgive(&self, by: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
+        self.0.forgive(by, app, revision).await
+    }
+
+    async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
+        self.0.gates_of(app).await
     }
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

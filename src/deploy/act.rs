@@ -1,6 +1,6 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, link, settle, step_unit, units};
+use super::acts::{database, gates, link, settle, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
@@ -33,7 +33,14 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link().await?)),
         Step::Fence => database::access(engine).await,
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
-        Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Unfence | Step::Reopen => Ok(Before::Nothing),
+        Step::Gates
+        | Step::Clearance
+        | Step::Close
+        | Step::Admit
+        | Step::Open
+        | Step::Settle
+        | Step::Unfence
+        | Step::Reopen => Ok(Before::Nothing),
     }
 }
 
@@ -50,6 +57,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Bake
         | Step::Reprobe
         | Step::Prune => step_unit::run(engine, step, before).await,
+        Step::Gates | Step::Clearance => gates::ask(engine, step).await,
         Step::Stop | Step::Halt => units::stop(engine).await,
         Step::Start => units::start_web(engine).await,
         Step::Workers => units::start_workers(engine).await,
@@ -85,7 +93,9 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Prune => step_unit::look(engine, step, before).await,
         Step::Start | Step::Return => units::look_started(engine, before).await,
         Step::Switch => link::look(engine).await,
-        Step::Stop
+        Step::Gates
+        | Step::Clearance
+        | Step::Stop
         | Step::Halt
         | Step::Workers
         | Step::ReturnWorkers

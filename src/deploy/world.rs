@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::model::gates::Standing;
 use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
 use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
@@ -39,6 +40,15 @@ pub enum StepNow {
 #[error("the journal cannot be written: {0}")]
 pub struct Halted(pub String);
 
+/// Why a deployment that waited for its gates goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Woken {
+    /// It is time, or somebody did something: look again.
+    Look,
+    /// A newer order came, from this one.
+    Superseded(String),
+}
+
 /// Something the machine was asked to do, and did not.
 pub type Act<T> = Result<T, Cause>;
 
@@ -53,6 +63,10 @@ pub trait World {
     fn now(&self) -> i64;
     /// Who asked to abort since the last call, if anybody.
     fn abort_asked(&mut self) -> Option<String>;
+    /// Rests until this moment, or until somebody does what a gate may wait for, aborts, or orders something newer.
+    async fn rest(&mut self, until: Option<i64>) -> Woken;
+    /// What holds for this application: locks, freezes, what failed here.
+    async fn standing(&mut self) -> Act<Standing>;
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 

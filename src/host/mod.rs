@@ -5,6 +5,7 @@ pub mod ballast;
 pub mod files;
 pub mod machine;
 pub mod notify;
+pub mod rest;
 pub mod step_output;
 pub mod systemd;
 

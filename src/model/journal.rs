@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gates::{Judgement, Override};
 use super::lane::Lane;
 use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
@@ -64,6 +65,11 @@ pub enum Fact {
         /// Who, as a person reads it.
         by: String,
     },
+    /// A newer order came while this one waited for its gates.
+    Superseded {
+        /// Whose, as a person reads it.
+        by: String,
+    },
     /// Somebody asked to try the rollback of a deployment again that needs an operator.
     Retried {
         /// Who, as a person reads it.
@@ -96,6 +102,9 @@ pub struct Order {
     /// What caused it.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Gates that are passed whatever they answer.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
 }
 
 /// What to make live.
@@ -147,6 +156,8 @@ pub enum Output {
     Nothing,
     /// Fetched.
     Fetched(Fetched),
+    /// The gates were asked.
+    Judged(Judgement),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.
@@ -224,6 +235,10 @@ pub struct Fetched {
     pub subject: String,
     /// Its author's name.
     pub author: String,
+    /// Whether it has the revision that runs among its ancestors; `None` where nothing runs, or the repository does not
+    /// have that revision.
+    #[serde(default)]
+    pub descends: Option<bool>,
 }
 
 /// What the inspection found.
@@ -316,9 +331,12 @@ impl Fact {
             Self::Intent { step, .. } | Self::Done { step, .. } | Self::Failed { step, .. } | Self::Void { step } => {
                 Some(*step)
             }
-            Self::Accepted(_) | Self::Resumed | Self::Retried { .. } | Self::AbortAsked { .. } | Self::Ended { .. } => {
-                None
-            }
+            Self::Accepted(_)
+            | Self::Resumed
+            | Self::Retried { .. }
+            | Self::AbortAsked { .. }
+            | Self::Superseded { .. }
+            | Self::Ended { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod care;
 pub mod finding;
 pub mod fold;
+pub mod gates;
 pub mod journal;
 pub mod lane;
 pub mod machine;

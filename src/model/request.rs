@@ -29,6 +29,9 @@ pub enum Work {
     Fetch {
         /// What was asked for.
         wanted: Option<Wanted>,
+        /// The commit that runs, to tell whether this one descends from it.
+        #[serde(default)]
+        running: Option<Sha>,
     },
     /// Build the exported tree of this commit.
     Build {

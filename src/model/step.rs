@@ -11,12 +11,16 @@ use super::lane::Lane;
 pub enum Step {
     /// Bring the mirror up to date, resolve to one commit, export its tree.
     Fetch,
+    /// Ask the gates that need no more than the revision.
+    Gates,
     /// Make the environment and run the build commands.
     Build,
     /// Copy what was built into a release that nobody can change.
     Seal,
     /// Look at the database, the disk and the units; choose the lane.
     Inspect,
+    /// Ask all gates again, now that the pending migrations are known; approval is one of them.
+    Clearance,
     /// Back up the database.
     Backup,
     /// Close the door: nginx answers 503.
@@ -70,11 +74,13 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Fetch,
+        Gates,
         Build,
         Seal,
         Inspect,
+        Clearance,
         Backup,
         Close,
         Stop,
@@ -105,9 +111,11 @@ impl Step {
     pub fn word(self) -> &'static str {
         match self {
             Fetch => "fetch",
+            Gates => "gates",
             Build => "build",
             Seal => "seal",
             Inspect => "inspect",
+            Clearance => "clearance",
             Backup => "backup",
             Close => "close",
             Stop => "stop",
@@ -146,8 +154,8 @@ impl Step {
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle | Halt | Restore
-            | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Gates | Clearance | Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle
+            | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -160,7 +168,7 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Settle | Prune)
+        !matches!(self, Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Settle | Prune)
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -172,7 +180,13 @@ impl Step {
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Inspect | Probe | Bake | Reprobe)
+        matches!(self, Gates | Inspect | Clearance | Probe | Bake | Reprobe)
+    }
+
+    /// Whether it asks the gates, which may have the deployment wait.
+    #[must_use]
+    pub fn asks_gates(self) -> bool {
+        matches!(self, Gates | Clearance)
     }
 
     /// Whether its failure leaves the result as it is.
@@ -185,8 +199,12 @@ impl Step {
     /// known before a lane is chosen.
     #[must_use]
     pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
-        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
+        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Gates, Build, Seal, Inspect] };
         let Some(lane) = lane else { return plan };
+        // A rollback is never gated.
+        if !release_exists {
+            plan.push(Clearance);
+        }
         match lane {
             Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),

@@ -25,13 +25,14 @@ const NOTICE: Duration = Duration::from_secs(1);
 
 /// Fetches, resolves and exports.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Fetch { wanted } = &job.request.work else { return Err(not_mine()) };
+    let Work::Fetch { wanted, running } = &job.request.work else { return Err(not_mine()) };
     let timeout = job.settings.source.timeout;
     let area = job.at(&paths::fetched(&job.settings.app));
     let plan = Plan {
         source: job.settings.source.clone(),
         key: deploy_key(&job.settings.source),
         wanted: wanted.clone(),
+        running: running.clone(),
         deadline: Instant::now() + timeout,
         mirror: area.join("mirror.git"),
         home: area.join("home"),
@@ -53,6 +54,7 @@ struct Plan {
     source: Source,
     key: Option<PathBuf>,
     wanted: Option<Wanted>,
+    running: Option<Sha>,
     deadline: Instant,
     mirror: PathBuf,
     home: PathBuf,
@@ -119,11 +121,23 @@ impl Plan {
         let fetched = Fetched {
             subject: tidy(commit.summary_bytes().unwrap_or_default()),
             author: tidy(commit.author().name_bytes()),
+            descends: self.descends(&mirror, &commit)?,
             revision,
         };
         export::export(&mirror, &commit, &fetched.revision, &self.trees)?;
         say(&format!("{} {} ({})", fetched.revision.short(), fetched.subject, fetched.author));
         Ok(fetched)
+    }
+
+    /// Whether the commit has the one that runs among its ancestors; nobody knows if the repository has lost that one.
+    fn descends(&self, mirror: &Repository, commit: &git2::Commit<'_>) -> Result<Option<bool>, git2::Error> {
+        let Some(running) = &self.running else { return Ok(None) };
+        let running = git2::Oid::from_str(running.as_str())?;
+        match mirror.find_commit(running) {
+            Ok(_) => Ok(Some(commit.id() == running || mirror.graph_descendant_of(commit.id(), running)?)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn open_mirror(&self) -> Result<Repository, Trouble> {

@@ -101,6 +101,7 @@ fn settings(app: App, root: &Path) -> Settings {
             max_bytes: None,
             hash_limit: 20_000_000_000,
         },
+        gates: Default::default(),
         probe: ProbePlan {
             probes: Vec::new(),
             deadline: Duration::from_secs(5),

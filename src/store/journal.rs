@@ -1,6 +1,7 @@
 //! Writing: accept a deployment, append to its journal.
 
 use super::{Store, StoreError};
+use crate::model::gates::Ruling;
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
@@ -81,7 +82,16 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            Fact::Done { out: Output::Judged(judgement), .. } => {
+                let waits = matches!(judgement.ruling(), Ruling::Wait(_));
+                sqlx::query("update deployments set state = ? where id = ?")
+                    .bind(if waits { "waiting" } else { "running" })
+                    .bind(id.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
             Fact::Ended { verdict, .. } => {
+                super::holds::after(&mut transaction, app, id, *verdict, entry.at).await?;
                 sqlx::query("update deployments set state = ?, ended = ? where id = ?")
                     .bind(verdict.word())
                     .bind(entry.at)
@@ -101,6 +111,7 @@ impl Store {
             | Fact::Failed { .. }
             | Fact::Void { .. }
             | Fact::Resumed
+            | Fact::Superseded { .. }
             | Fact::AbortAsked { .. } => {}
         }
         transaction.commit().await?;

@@ -2,6 +2,7 @@
 //! Nothing else knows SQL of the state.
 
 mod cares;
+mod holds;
 mod journal;
 mod read;
 

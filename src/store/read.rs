@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// If the state cannot be read.
     pub async fn open_deployments(&self) -> Result<Vec<(App, DeploymentId)>, StoreError> {
-        let rows = sqlx::query("select app, id from deployments where state = 'running' order by id")
+        let rows = sqlx::query("select app, id from deployments where state in ('running', 'waiting') order by id")
             .fetch_all(&self.pool)
             .await?;
         Ok(rows

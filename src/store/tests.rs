@@ -1,6 +1,8 @@
 use super::*;
-use crate::model::journal::{Entry, Fact, Goal, Order};
+use crate::model::gates::{Answer, Gate, Hold, HoldKind, Judgement, Reply, Standing};
+use crate::model::journal::{Entry, Fact, Fetched, Goal, Order, Output};
 use crate::model::outcome::Verdict;
+use crate::model::step::Step;
 use crate::model::trigger::Trigger;
 
 fn order() -> Order {
@@ -11,6 +13,7 @@ fn order() -> Order {
         revision: None,
         by: "olga".into(),
         force: false,
+        overrides: vec![],
         trigger: Trigger::Person,
     }
 }
@@ -83,4 +86,100 @@ async fn commits_are_synchronised_in_full() {
     let (_folder, store) = store().await;
     let level: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&store.pool).await.unwrap();
     assert_eq!(level, 2);
+}
+
+fn judged(reply: Reply) -> Entry {
+    let answer = Answer { gate: Gate::Lock, reply, reason: String::new(), lift: None, since: None };
+    let out = Output::Judged(Judgement { answers: vec![answer] });
+    Entry { at: 1, boot: "b".into(), fact: Fact::Done { step: Step::Gates, out } }
+}
+
+#[tokio::test]
+async fn a_deployment_that_waits_is_open_and_the_only_one() {
+    let (_folder, store) = store().await;
+    let app = "erp".parse().unwrap();
+    let id = store.accept(&app, "deploy", "main", order(), 1, "b").await.unwrap();
+    store.append(&app, id, 1, &judged(Reply::Wait { until: None })).await.unwrap();
+    assert_eq!(store.history(None, 1).await.unwrap()[0].state, "waiting");
+    assert!(matches!(store.accept(&app, "deploy", "main", order(), 1, "b").await, Err(StoreError::Busy)));
+    assert_eq!(store.open_deployments().await.unwrap(), [(app.clone(), id)], "a restart takes it up again");
+    store.append(&app, id, 2, &judged(Reply::Pass)).await.unwrap();
+    assert_eq!(store.history(None, 1).await.unwrap()[0].state, "running");
+}
+
+#[tokio::test]
+async fn holds_outlive_the_core_and_there_is_one_of_a_kind() {
+    let (folder, store) = store().await;
+    let (app, other) = ("erp".parse().unwrap(), "shop".parse().unwrap());
+    let hold =
+        |reason: &str, until| Hold { kind: HoldKind::Freeze, until, reason: reason.into(), by: "o".into(), at: 1 };
+    store.hold(&app, &hold("first", None)).await.unwrap();
+    store.hold(&app, &hold("second", Some(5))).await.unwrap();
+    drop(store);
+    let store = Store::open(&folder.path().join("state.db")).await.unwrap();
+    assert_eq!(store.standing(&app).await.unwrap().holds, [hold("second", Some(5))]);
+    assert_eq!(store.standing(&other).await.unwrap(), Standing::default());
+    assert!(!store.lift(&app, HoldKind::Lock).await.unwrap());
+    assert!(store.lift(&app, HoldKind::Freeze).await.unwrap());
+    assert_eq!(store.standing(&app).await.unwrap(), Standing::default());
+}
+
+/// Runs one deployment of an order to its end.
+async fn settled(store: &Store, order: Order, revision: char, verdict: Verdict) -> DeploymentId {
+    let app = "erp".parse().unwrap();
+    let id = store.accept(&app, "deploy", "main", order, 1, "b").await.unwrap();
+    let fetched = Fetched {
+        revision: revision.to_string().repeat(40).parse().unwrap(),
+        subject: String::new(),
+        author: String::new(),
+        descends: None,
+    };
+    let fact = Fact::Done { step: Step::Fetch, out: Output::Fetched(fetched) };
+    store.append(&app, id, 1, &Entry { at: 1, boot: "b".into(), fact }).await.unwrap();
+    store.append(&app, id, 2, &ended(verdict)).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn what_failed_is_quarantined_with_its_end_and_a_rollback_pauses() {
+    let app = "erp".parse().unwrap();
+    for (verdict, quarantined, paused) in [
+        (Verdict::Deployed, false, false),
+        (Verdict::Failed, true, false),
+        (Verdict::RolledBack, true, true),
+        (Verdict::NeedsOperator, true, true),
+        (Verdict::Aborted, false, false),
+        (Verdict::Refused, false, false),
+        (Verdict::Superseded, false, false),
+    ] {
+        let (_folder, store) = store().await;
+        let id = settled(&store, order(), 'b', verdict).await;
+        let standing = store.standing(&app).await.unwrap();
+        assert_eq!(
+            standing.quarantined.first().map(|failed| failed.deployment),
+            quarantined.then_some(id),
+            "{verdict:?}"
+        );
+        assert_eq!(standing.hold(HoldKind::Pause).is_some(), paused, "{verdict:?}");
+        // What proves to be good after all is not quarantined any more; the pause is a person's to end.
+        settled(&store, order(), 'b', Verdict::Deployed).await;
+        let standing = store.standing(&app).await.unwrap();
+        assert!(standing.quarantined.is_empty() && standing.hold(HoldKind::Pause).is_some() == paused, "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_goes_back_quarantines_what_was_live() {
+    let (_folder, store) = store().await;
+    let app = "erp".parse().unwrap();
+    let (live, old) = ("b".repeat(40).parse().unwrap(), "a".repeat(40).parse().unwrap());
+    let back = Order { goal: Goal::Release(ReleaseId(1)), from_revision: Some(live), revision: Some(old), ..order() };
+    let id = store.accept(&app, "rollback", "release 1", back.clone(), 1, "b").await.unwrap();
+    store.append(&app, id, 1, &ended(Verdict::Deployed)).await.unwrap();
+    let standing = store.standing(&app).await.unwrap();
+    assert_eq!(standing.quarantined[0].revision.short(), "bbbbbbbb");
+    assert_eq!(
+        standing.hold(HoldKind::Pause).unwrap().reason,
+        format!("olga went back from bbbbbbbb in deployment {id}")
+    );
 }

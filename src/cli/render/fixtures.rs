@@ -57,6 +57,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         serving: "release 42 (3f2c1a9d) serves, verified".into(),
         undone: Vec::new(),
         database: None,
+        gates: Vec::new(),
         note: None,
         runs: Vec::new(),
     }

@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod check;
 pub mod ending;
+pub mod gates;
 pub mod history;
 pub mod progress;
 pub mod show;
@@ -92,7 +93,8 @@ fn step(step: &StepView, look: &Look) -> String {
         "done" if step.step.is_back() => (Tone::Odd, "✓"),
         "done" => (Tone::Good, "✓"),
         "failed" if step.step.is_optional() => (Tone::Odd, "!"),
-        "failed" => (Tone::Bad, "✗"),
+        "failed" | "refused" => (Tone::Bad, "✗"),
+        "waiting" => (Tone::Odd, "…"),
         // Looked for after a crash and not found: it is done again.
         "void" => (Tone::Faint, "·"),
         _ => (Tone::Faint, "…"),

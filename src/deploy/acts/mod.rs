@@ -1,6 +1,7 @@
 //! The core's half of each step.
 
 pub mod database;
+pub mod gates;
 pub mod link;
 pub mod settle;
 pub mod step_unit;

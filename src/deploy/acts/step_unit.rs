@@ -122,7 +122,10 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         _ => engine.release(),
     };
     let work = match step {
-        Step::Fetch => Work::Fetch { wanted: wanted(engine) },
+        Step::Fetch => {
+            let running = engine.journal.order().and_then(|order| order.from_revision.clone());
+            Work::Fetch { wanted: wanted(engine), running }
+        }
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => Work::Inspect { current: database::schema(engine).await? },
@@ -161,7 +164,7 @@ fn wanted<W: World>(engine: &Engine<'_, W>) -> Option<crate::model::names::Wante
 }
 
 /// The commit of the release that is made live: just fetched, or remembered from when it was built.
-fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
+pub fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
     let kept = engine.journal.order().and_then(|order| order.revision.clone());
     let fetched = engine.journal.fetched().map(|fetched| fetched.revision.clone());
     fetched.or(kept).ok_or_else(|| Cause::new("the revision of the release is not on record"))

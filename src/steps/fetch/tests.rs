@@ -43,7 +43,7 @@ fn commit(dir: &Path, subject: &str) -> String {
 
 pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched, Cause> {
     let wanted = wanted.map(|wanted| wanted.parse().unwrap());
-    match run(&bench.job(7, Work::Fetch { wanted })).await {
+    match run(&bench.job(7, Work::Fetch { wanted, running: None })).await {
         Ok(Output::Fetched(fetched)) => Ok(fetched),
         Ok(other) => panic!("{other:?}"),
         Err(cause) => Err(cause),
