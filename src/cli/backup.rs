@@ -1,5 +1,7 @@
 //! `tsh-agent backup`.
 
+mod restore_files;
+
 use std::io;
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ enum Verb {
     List(List),
     Show(Show),
     Verify(Verify),
+    RestoreFiles(restore_files::Args),
     Prune(Prune),
 }
 
@@ -102,6 +105,9 @@ struct Prune {
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
+    if let Verb::RestoreFiles(args) = args.verb {
+        return restore_files::run(&args);
+    }
     let client = Client::connect(None).await?;
     let look = terminal::look(&io::stdout());
     match args.verb {
@@ -137,6 +143,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             say::out(&render::backup::list(&rows, &look));
             Ok(Exit::Good)
         }
+        // Done: it needs no agent.
+        Verb::RestoreFiles(_) => Ok(Exit::Good),
         Verb::Show(Show { name, app, json }) => {
             let app = which::app(&client, app).await?;
             let view = client.backup(&app, &name).await?;

@@ -142,6 +142,10 @@ pub fn detail(out: &Output) -> String {
             format!("pending: {}; lane: {}", names.join(", "), found.lane.word())
         }
         Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
+        Output::Kept { files, bytes, new_bytes, restless } => {
+            let restless = if *restless == 0 { String::new() } else { format!(", {restless} changed meanwhile") };
+            format!("{files} files, {}; {} new{restless}", size(*bytes), size(*new_bytes))
+        }
         Output::Proven { tables, rows, .. } => format!("{tables} tables with {rows} rows are as they were"),
         Output::Forgotten { backups } if backups.is_empty() => String::new(),
         Output::Forgotten { backups } => {

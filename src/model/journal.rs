@@ -181,6 +181,17 @@ pub enum Output {
         /// SHA-256 of the file, in hexadecimal.
         sha256: String,
     },
+    /// The folders of a backup were kept.
+    Kept {
+        /// Files in them.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+        /// Bytes that no backup before had, as they are stored.
+        new_bytes: u64,
+        /// How many did not hold still while they were read.
+        restless: usize,
+    },
     /// A backup was proven.
     Proven {
         /// The backup.

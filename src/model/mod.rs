@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod care;
+pub mod files;
 pub mod finding;
 pub mod fold;
 pub mod gates;

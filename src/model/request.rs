@@ -56,6 +56,11 @@ pub enum Work {
         #[serde(default)]
         revision: Option<Sha>,
     },
+    /// Keep the folders that the manifest of a backup names.
+    Folders {
+        /// The backup.
+        backup: BackupName,
+    },
     /// Prove a backup: restore it into a cluster of its own and compare.
     Prove {
         /// The backup.
@@ -115,6 +120,7 @@ impl Work {
             Self::Inspect { .. } => "inspect",
             // Who owns the backups deletes them.
             Self::Backup { .. } | Self::Forget { .. } => "backup",
+            Self::Folders { .. } => "folders",
             Self::Prove { .. } => "prove",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",

@@ -5,6 +5,7 @@
 //! writes where the owner of the backups cannot.
 
 mod archive;
+mod folders;
 mod scratch;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,6 +17,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use self::archive::Reader;
+use self::folders::Folders;
 use self::scratch::Scratch;
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
@@ -62,10 +64,17 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     let home = job.at(&paths::rehearsals(app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot keep the proof of backup {name}: {error}"));
     let (manifest, digest) = read_manifest(&folder, name)?;
-    let mut proof =
-        Proof { backup: name.clone(), manifest: digest, level: Level::Written, reached: Vec::new(), problem: None };
+    let mut proof = Proof {
+        backup: name.clone(),
+        manifest: digest,
+        level: Level::Written,
+        files: None,
+        reached: Vec::new(),
+        problem: None,
+    };
     let room = home.join("scratch");
-    let found = climb(&folder, &room, &manifest, &mut proof, wrap).await;
+    let backups = job.at(&paths::backups(app));
+    let found = climb(&backups, &folder, &room, &manifest, &mut proof, wrap).await;
     // What lies there is a copy of production's rows.
     scratch::clear(&room).map_err(cannot)?;
     let outcome = match found {
@@ -101,6 +110,7 @@ fn read_manifest(folder: &Path, name: &BackupName) -> Result<(Manifest, String),
 
 /// Level after level, as far as the backup carries.
 async fn climb(
+    home: &Path,
     folder: &Path,
     room: &Path,
     manifest: &Manifest,
@@ -113,11 +123,19 @@ async fn climb(
         let (path, file) = (path.clone(), file.clone());
         blocking(move || archive::checksum(&path, &file)).await.map_err(Damaged)?;
     }
+    let folders = Folders::read(home, folder, manifest, &proof.manifest).map_err(Damaged)?;
+    proof.files = folders.as_ref().map(|folders| folders.digest.clone());
+    if let Some(folders) = folders.clone() {
+        blocking(move || folders.checksum()).await.map_err(Damaged)?;
+    }
     reached(proof, Level::Checksummed, &mut clock);
 
     let pg_restore = program(manifest.server, "pg_restore").map_err(Unable)?;
     let reader = Reader { dump, program: pg_restore, raw_bytes: manifest.raw_bytes };
     decode(reader.clone(), vec!["--file=/dev/null".to_owned()]).await.map_err(Damaged)?;
+    if let Some(folders) = folders {
+        blocking(move || folders.decode()).await.map_err(Damaged)?;
+    }
     reached(proof, Level::Decodes, &mut clock);
 
     scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
@@ -247,5 +265,7 @@ pub fn proof_path(proofs: &Path, name: &BackupName) -> PathBuf {
     proofs.join(format!("{name}.json"))
 }
 
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod tests;

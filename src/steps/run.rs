@@ -91,6 +91,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "seal" => super::seal::run(job).await,
         "probe" => super::probe::run(job).await,
         "inspect" => super::inspect::run(job).await,
+        "folders" => super::folders::run(job).await,
         "backup" => super::backup::run(job).await,
         "prove" => super::prove::run(job).await,
         "migrate" => super::migrate::run(job).await,

@@ -17,6 +17,7 @@ mod harness {
 mod scenarios {
     mod access;
     mod crash;
+    mod folders;
     mod input;
     mod operator;
     mod ssh;

@@ -250,7 +250,7 @@ impl Sim {
             Work::Backup { .. } => Some(Step::Backup),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -293,7 +293,7 @@ impl Sim {
                 pending: if self.script.lane == Lane::Code { vec![] } else { vec![pending("1")] },
                 fingerprint: None,
             }),
-            Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Backup { .. } => Output::BackedUp { name: String::new(), bytes: 1, sha256: String::new() },
             Work::Migrate { .. } => {
                 if self.disk.live.schema != 0 {

@@ -43,6 +43,7 @@ pub fn manifest(name: &str) -> Manifest {
         raw_bytes: 630_000_000,
         dump: File { bytes: 214_000_000, sha256: "ab".repeat(32) },
         globals: File { bytes: 2_000, sha256: "cd".repeat(32) },
+        folders: Vec::new(),
         at: "2026-11-21T03:15:00Z".into(),
         took: 5_100,
         level: Level::Written,

@@ -28,6 +28,12 @@ async fn proven(bench: &Bench, name: &BackupName) -> Outcome {
     prove(&job, name, &wrap(bench)).await
 }
 
+/// For what is found before a cluster is needed.
+pub(super) async fn proven_without_cluster(bench: &Bench, name: &BackupName) -> Outcome {
+    fs::create_dir_all(bench.at(&paths::rehearsals(bench.app()))).unwrap();
+    run(&bench.job(0, Work::Prove { backup: name.clone() })).await
+}
+
 fn proof(bench: &Bench, name: &BackupName) -> Option<Proof> {
     let text = fs::read(proof_path(&bench.at(&paths::proofs(bench.app())), name)).ok()?;
     Some(serde_json::from_slice(&text).unwrap())
@@ -245,6 +251,7 @@ async fn what_says_nothing_about_the_backup_takes_no_proof_away() {
     let proof_of = |problem: Option<String>| Proof {
         backup: name.clone(),
         manifest: String::new(),
+        files: None,
         level: Level::Matched,
         reached: Vec::new(),
         problem,
