@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long the agent may be away; an upgrade takes a few seconds.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// Take, prove, list and prune backups of the database.
+/// Take, prove, list, restore and prune backups of the database.
 ///
 /// Only a backup that was restored into a cluster of its own, and whose tables all matched, is called proven.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,7 @@ enum Verb {
     List(List),
     Show(Show),
     Verify(Verify),
+    Restore(super::restore::Args),
     RestoreFiles(restore_files::Args),
     Prune(Prune),
 }
@@ -121,6 +122,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             let id = client.verify_backup(&app, name.as_ref()).await?;
             follow(client, id, detach).await
         }
+        Verb::Restore(args) => super::restore::run(client, args).await,
         Verb::Prune(Prune { app, dry_run, json }) => {
             let app = which::app(&client, app).await?;
             if !dry_run {

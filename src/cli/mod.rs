@@ -17,6 +17,7 @@ mod lock;
 mod logs;
 mod recover;
 pub mod render;
+mod restore;
 mod resume;
 mod rollback;
 pub mod say;

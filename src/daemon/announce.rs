@@ -139,7 +139,10 @@ fn event(step: Step, out: &Output) -> Option<Event> {
     match (step, out) {
         (Step::Close, _) => Some(Event::DoorClosed),
         (Step::Open | Step::Reopen, _) => Some(Event::DoorOpened),
-        (_, Output::Restored(Restored::SwappedBack { .. })) => Some(Event::DatabaseSwappedBack),
+        (_, Output::Swapped { .. }) => Some(Event::BackupRestored),
+        (_, Output::Restored(Restored::SwappedBack { .. } | Restored::Reverted { .. })) => {
+            Some(Event::DatabaseSwappedBack)
+        }
         _ => None,
     }
 }

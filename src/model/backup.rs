@@ -36,6 +36,9 @@ pub struct Manifest {
     pub snapshot: String,
     /// Where the log of writes was.
     pub lsn: String,
+    /// The server's own number: elsewhere the snapshot means nothing.
+    #[serde(default)]
+    pub system: Option<String>,
     /// Every table.
     pub tables: Vec<Table>,
     /// Every sequence. They are not transactional: a restored one may be further, never behind.

@@ -66,6 +66,11 @@ pub enum Work {
         /// The backup.
         backup: BackupName,
     },
+    /// Restore a backup into the database that was made for this deployment beside the live one.
+    Restore {
+        /// The backup.
+        backup: BackupName,
+    },
     /// Delete these backups.
     Forget {
         /// Their names.
@@ -122,6 +127,7 @@ impl Work {
             Self::Backup { .. } | Self::Forget { .. } => "backup",
             Self::Folders { .. } => "folders",
             Self::Prove { .. } => "prove",
+            Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
             Self::Prune { .. } => "prune",

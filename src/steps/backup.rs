@@ -85,6 +85,7 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         extensions: moment.extensions().await?,
         snapshot: moment.text.clone(),
         lsn: moment.lsn.clone(),
+        system: Some(cluster.system().await?),
         tables: Vec::new(),
         // Before the dump begins: then what is restored is never behind.
         sequences: moment.sequences().await?,

@@ -43,7 +43,7 @@ fn head(cells: &[String], look: &Look) -> String {
 }
 
 /// What is proven, in a word that cannot be mistaken.
-fn level(row: &BackupRow) -> (Tone, String) {
+pub(super) fn level(row: &BackupRow) -> (Tone, String) {
     match row.level {
         None => (Tone::Bad, "NO BACKUP".to_owned()),
         Some(_) if row.problem.is_some() => (Tone::Bad, "NOT GOOD".to_owned()),
@@ -180,7 +180,7 @@ fn took(ms: u64) -> String {
     when::lasted(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
         10_000..10_000_000 => format!("{} kB", bytes / 1_000),

@@ -31,6 +31,7 @@ pub fn manifest(name: &str) -> Manifest {
         extensions: [("plpgsql".to_owned(), "1.0".to_owned())].into(),
         snapshot: "740:740:".into(),
         lsn: "0/15C5AA0".into(),
+        system: Some("7300000000000000001".into()),
         tables: vec![table("orders", 10, Some("-77")), table("events", 5_000_000, None)],
         sequences: vec![Sequence {
             schema: "public".into(),

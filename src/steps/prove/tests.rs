@@ -40,7 +40,7 @@ fn proof(bench: &Bench, name: &BackupName) -> Option<Proof> {
 }
 
 /// A database with everything that is hard to bring back.
-async fn furnished(name: &str) -> testing::Scratch {
+pub async fn furnished(name: &str) -> testing::Scratch {
     let scratch = testing::Scratch::new(name).await;
     for sql in [
         "insert into item (name) select md5(i::text) from generate_series(1, 20000) i",
@@ -103,7 +103,7 @@ async fn what_was_restored_and_matches_is_proven() {
 }
 
 /// A change to a backup, and what must be said about it at which level.
-type Damage = (&'static str, fn(&Path), Option<Level>, &'static str);
+pub type Damage = (&'static str, fn(&Path), Option<Level>, &'static str);
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
@@ -153,10 +153,10 @@ fn edit(folder: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
     });
 }
 
-#[tokio::test]
-async fn no_damage_is_ever_called_proven() {
+/// Every kind of damage.
+pub fn damages() -> &'static [Damage] {
     use Level::*;
-    let table: &[Damage] = &[
+    &[
         ("truncated", |folder| change(&folder.join(DUMP), half), Some(Written), "bytes in place of"),
         ("one bit flipped", |folder| change(&folder.join(DUMP), |bytes| flip(bytes)), Some(Written), "SHA-256"),
         ("zero bytes", |folder| change(&folder.join(DUMP), Vec::clear), Some(Written), "has 0 bytes"),
@@ -217,14 +217,18 @@ async fn no_damage_is_ever_called_proven() {
             "extension plpgsql",
         ),
         ("no such version here", |folder| edit(folder, |text| text["server"] = 30_000.into()), None, "only its own"),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn no_damage_is_ever_called_proven() {
     let scratch = testing::Scratch::new("damage").await;
     scratch.app("insert into item (name) select md5(i::text) from generate_series(1, 3000) i; insert into item (name) values ('needle-a')").await;
     let (bench, home) = bench("damage");
     let manifest = taken(&bench, &scratch, 0).await.unwrap();
     let (good, copy) = (home.join(manifest.name.as_str()), home.join("good"));
     fs::rename(&good, &copy).unwrap();
-    for (what, damage, level, said) in table {
+    for (what, damage, level, said) in damages() {
         let _ = fs::remove_dir_all(&good);
         let _ = fs::remove_dir_all(bench.at(&paths::proofs(bench.app())));
         fs::create_dir(&good).unwrap();
