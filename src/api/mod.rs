@@ -5,6 +5,7 @@
 //! the bus policy (`units/dbus-1`), not here.
 
 pub mod client;
+mod client_gates;
 mod gates;
 mod plain;
 mod refusal;

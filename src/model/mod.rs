@@ -2,16 +2,19 @@
 
 pub mod backup;
 pub mod care;
+pub mod edited;
 pub mod files;
 pub mod finding;
 pub mod fold;
 pub mod gates;
+mod inspected;
 pub mod journal;
 pub mod lane;
 pub mod leaving;
 pub mod machine;
 pub mod names;
 pub mod outcome;
+pub mod rehearsal;
 pub mod request;
 pub mod restore;
 pub mod retention;
@@ -19,3 +22,4 @@ pub mod rollback;
 pub mod step;
 pub mod trigger;
 pub mod view;
+pub mod window;

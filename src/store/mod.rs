@@ -5,6 +5,7 @@ mod cares;
 mod holds;
 mod journal;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;
