@@ -6,6 +6,7 @@
 
 pub mod client;
 mod client_gates;
+mod face;
 mod gates;
 mod plain;
 mod refusal;
@@ -18,6 +19,7 @@ use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use crate::model::push::Hint;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
@@ -89,6 +91,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// The last deployments, newest first; of all applications if none is named.
     fn history(&self, app: Option<App>, limit: u32) -> impl Future<Output = Result<Vec<HistoryRow>, Refusal>> + Send;
+
+    /// Remembers that something may have been pushed, durably; its number.
+    fn push(&self, by: Caller, app: App, hint: Hint) -> impl Future<Output = Result<u32, Refusal>> + Send;
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;

@@ -15,6 +15,7 @@ mod init;
 mod journal;
 mod lock;
 mod logs;
+mod push_hint;
 mod recover;
 pub mod render;
 mod restore;
@@ -28,6 +29,7 @@ pub mod terminal;
 mod unfreeze;
 mod unlock;
 mod watch;
+mod webhook;
 mod where_now;
 mod which;
 
@@ -77,6 +79,8 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    PushHint(push_hint::Args),
+    Webhook(webhook::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     #[command(hide = true)]
@@ -114,6 +118,8 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::PushHint(args) => wait(push_hint::run(args)),
+            Command::Webhook(args) => wait(webhook::run(args)),
             Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),

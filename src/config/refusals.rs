@@ -46,6 +46,7 @@ fn said(from: &str, to: &str) -> String {
 const REFUSALS: [&str; 8] = [
     include_str!("refusals/document.txt"),
     include_str!("refusals/source.txt"),
+    include_str!("refusals/push.txt"),
     include_str!("refusals/build.txt"),
     include_str!("refusals/service.txt"),
     include_str!("refusals/database.txt"),

@@ -152,6 +152,7 @@ impl Daemon {
                 tokio::time::sleep(super::AGAIN).await;
             }
             daemon.caring().remove(&app);
+            daemon.make_room(&app);
             tell(&app, id, &care);
         });
     }
@@ -165,19 +166,7 @@ impl Daemon {
         stop: watch::Receiver<Option<String>>,
     ) -> Result<(), StoreError> {
         let (_, mut nobody) = mpsc::unbounded_channel();
-        let mut machine = Machine {
-            settings: settings.clone(),
-            id: DeploymentId(0),
-            written: 0,
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort: stop.clone(),
-            abort_noted: false,
-            wake: &mut nobody,
-            superseded_by: None,
-            news: self.news.clone(),
-        };
+        let mut machine = self.machine(settings, DeploymentId(0), 0, stop.clone(), &mut nobody);
         while let Some(part) = care.next() {
             let attached = care.open().is_some();
             if !attached && !self.may_begin(&settings.app, part).await {

@@ -11,6 +11,7 @@ mod preflight;
 pub mod rest;
 pub mod step_output;
 pub mod systemd;
+pub mod users;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

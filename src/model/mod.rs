@@ -14,6 +14,7 @@ pub mod leaving;
 pub mod machine;
 pub mod names;
 pub mod outcome;
+pub mod push;
 pub mod rehearsal;
 pub mod request;
 pub mod restore;

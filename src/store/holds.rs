@@ -19,11 +19,12 @@ impl Store {
             .bind(app.as_str())
             .fetch_all(&self.pool)
             .await?;
-        let quarantined =
-            sqlx::query("select revision, deployment, reason, at from quarantined where app = ? order by at desc")
-                .bind(app.as_str())
-                .fetch_all(&self.pool)
-                .await?;
+        let quarantined = sqlx::query(
+            "select revision, deployment, reason, at from quarantined where app = ? and forgiven = 0 order by at desc",
+        )
+        .bind(app.as_str())
+        .fetch_all(&self.pool)
+        .await?;
         Ok(Standing {
             holds: holds.iter().map(hold).collect::<Result<_, _>>()?,
             quarantined: quarantined.iter().map(failed).collect::<Result<_, _>>()?,
@@ -59,7 +60,7 @@ impl Store {
     /// # Errors
     /// If the state cannot be written.
     pub async fn forgive(&self, app: &App, revision: &Sha) -> Result<bool, StoreError> {
-        let done = sqlx::query("delete from quarantined where app = ? and revision = ?")
+        let done = sqlx::query("update quarantined set forgiven = 1 where app = ? and revision = ? and forgiven = 0")
             .bind(app.as_str())
             .bind(revision.as_str())
             .execute(&self.pool)

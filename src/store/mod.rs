@@ -4,6 +4,7 @@
 mod cares;
 mod holds;
 mod journal;
+mod pushes;
 mod read;
 mod schemas;
 

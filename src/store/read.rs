@@ -43,6 +43,15 @@ impl Store {
             .collect())
     }
 
+    /// Applications with a deployment that runs, and does not only wait for its gates.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn busy(&self) -> Result<Vec<App>, StoreError> {
+        let rows = sqlx::query("select app from deployments where state = 'running'").fetch_all(&self.pool).await?;
+        Ok(rows.iter().filter_map(|row| row.get::<String, _>(0).parse().ok()).collect())
+    }
+
     /// The last deployments, newest first.
     ///
     /// # Errors

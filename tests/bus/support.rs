@@ -14,6 +14,7 @@ use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use tsh_agent::model::push::Hint;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
@@ -147,6 +148,11 @@ impl Core for Script {
             self.note(format!("override {} {reason}", gate.word()));
         }
         Ok(id())
+    }
+
+    async fn push(&self, caller: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
+        self.note(format!("{}: push {app} {hint:?}", by(&caller)));
+        Ok(7)
     }
 
     async fn rollback(&self, caller: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

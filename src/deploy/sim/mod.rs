@@ -266,7 +266,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -318,7 +318,7 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());

@@ -17,6 +17,8 @@ create table quarantined (
   deployment integer not null,
   reason     text not null,
   at         integer not null,
+  -- a person lets triggers try it again
+  forgiven   integer not null default 0,
   primary key (app, revision)
 ) strict, without rowid;
 
