@@ -13,10 +13,10 @@ use super::{NAME, Refusal, gates, plain};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
-use crate::model::gates::{HoldKind, Override};
+use crate::model::gates::Override;
 use crate::model::names::{App, BackupName, DeploymentId, Wanted};
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
 /// No method takes long: a deployment goes on by itself. A silent core is a lost one.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -24,13 +24,15 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(250);
 
 #[zbus::proxy(interface = "sale.tsh.Agent1", default_service = "sale.tsh.Agent1", default_path = "/sale/tsh/Agent1")]
-trait Agent {
+pub(super) trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
     async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;
     async fn lift(&self, app: &str, kind: &str) -> zbus::Result<()>;
     async fn forgive(&self, app: &str, revision: &str) -> zbus::Result<String>;
+    async fn decide(&self, id: u32, approved: bool, reason: &str) -> zbus::Result<String>;
+    async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
@@ -109,7 +111,7 @@ impl From<fdo::Error> for Error {
 /// A connection to the agent.
 pub struct Client {
     connection: Connection,
-    agent: AgentProxy<'static>,
+    pub(super) agent: AgentProxy<'static>,
     address: Option<String>,
 }
 
@@ -201,38 +203,6 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn abort(&self, id: DeploymentId) -> Result<(), Error> {
         Ok(self.agent.abort(id.0).await?)
-    }
-
-    /// Puts something in the way of deployments, until a moment in milliseconds since 1970 (UTC) or until it is lifted.
-    ///
-    /// # Errors
-    /// If it is refused, or the agent cannot be asked.
-    pub async fn hold(&self, app: &App, kind: HoldKind, until: Option<i64>, reason: &str) -> Result<(), Error> {
-        Ok(self.agent.hold(app.as_str(), kind.word(), until.unwrap_or_default(), reason).await?)
-    }
-
-    /// Takes it away.
-    ///
-    /// # Errors
-    /// If it is refused, or the agent cannot be asked.
-    pub async fn lift(&self, app: &App, kind: HoldKind) -> Result<(), Error> {
-        Ok(self.agent.lift(app.as_str(), kind.word()).await?)
-    }
-
-    /// Lets triggers try a revision again; the whole revision.
-    ///
-    /// # Errors
-    /// If it is refused, or the agent cannot be asked.
-    pub async fn forgive(&self, app: &App, revision: &str) -> Result<String, Error> {
-        Ok(plain(&self.agent.forgive(app.as_str(), revision).await?))
-    }
-
-    /// What every gate answers now.
-    ///
-    /// # Errors
-    /// If there is no such application, or the agent cannot be asked.
-    pub async fn gates(&self, app: &App) -> Result<GatesView, Error> {
-        view(&self.agent.gates(app.as_str()).await?)
     }
 
     /// Everything about one deployment.
@@ -376,7 +346,7 @@ impl Watch {
     }
 }
 
-fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(super) fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let strange = |error: serde_json::Error| Error::Strange(error.to_string());
     let mut value = serde_json::from_str(text).map_err(strange)?;
     clean(&mut value);

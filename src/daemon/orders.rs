@@ -140,6 +140,7 @@ impl Daemon {
             from,
             from_revision: built.map(|built| built.revision),
             revision: None,
+            who: by.who(),
             by: by.name,
             force,
             trigger: Trigger::Person,

@@ -134,6 +134,8 @@ pub fn detail(out: &Output) -> String {
         Output::Nothing => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
         Output::Judged(judgement) => passed(&judgement.answers),
+        // It is part of a judgement.
+        Output::Outside(_) => String::new(),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
         Output::Inspected(found) if found.pending.is_empty() => "no migration is pending".to_owned(),

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Who;
+use super::gates::outside::Outside;
 use super::gates::{Judgement, Override};
 use super::lane::Lane;
 use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
@@ -102,6 +104,9 @@ pub struct Order {
     /// What caused it.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Who asked, as the machine knows it.
+    #[serde(default)]
+    pub who: Who,
     /// Gates that are passed whatever they answer.
     #[serde(default)]
     pub overrides: Vec<Override>,
@@ -158,6 +163,8 @@ pub enum Output {
     Fetched(Fetched),
     /// The gates were asked.
     Judged(Judgement),
+    /// What was found out for them outside of the core.
+    Outside(Box<Outside>),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.

@@ -33,6 +33,11 @@ pub enum Work {
         #[serde(default)]
         running: Option<Sha>,
     },
+    /// Find out for the gates what can only be found out outside of the core.
+    Gates {
+        /// The commit.
+        revision: Sha,
+    },
     /// Build the exported tree of this commit.
     Build {
         /// The commit.
@@ -110,6 +115,7 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => "fetch",
+            Self::Gates { .. } => "gates",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",
             Self::Inspect { .. } => "inspect",

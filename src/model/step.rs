@@ -147,6 +147,7 @@ impl Step {
     pub fn unit_kind(self) -> Option<&'static str> {
         match self {
             Fetch => Some("fetch"),
+            Gates | Clearance => Some("gates"),
             Build => Some("build"),
             Seal => Some("seal"),
             Inspect => Some("inspect"),
@@ -154,7 +155,7 @@ impl Step {
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Gates | Clearance | Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle
+            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle
             | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod child;
 pub mod fetch;
 pub mod files;
+pub mod gates;
 pub mod inspect;
 pub mod links;
 pub mod manifest;

@@ -250,6 +250,7 @@ impl Sim {
             Work::Backup { .. } => Some(Step::Backup),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
+            Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
             Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
@@ -281,6 +282,10 @@ impl Sim {
                 author: String::new(),
                 descends: Some(true),
             }),
+            Work::Gates { .. } => Output::Outside(Box::new(crate::model::gates::outside::Outside {
+                checks: Some(Told::Known(Vec::new())),
+                ..Default::default()
+            })),
             Work::Build { .. } => Output::Built { how: String::new() },
             Work::Seal { .. } => {
                 self.disk.releases.insert(request.release);
