@@ -39,13 +39,15 @@ pub enum Event {
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
     BackupFailed,
+    /// A backup has taken the live database's place; that one is quarantined.
+    BackupRestored,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Accepted,
         Deployed,
         Failed,
@@ -62,6 +64,7 @@ impl Event {
         DoorOpened,
         DatabaseSwappedBack,
         BackupFailed,
+        BackupRestored,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -84,6 +87,7 @@ impl Event {
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
+            BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
 use crate::model::gates::Override;
-use crate::model::names::{App, BackupName, DeploymentId, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
 
@@ -43,6 +44,8 @@ pub(super) trait Agent {
     async fn back_up(&self, app: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn verify_backup(&self, app: &str, name: &str) -> zbus::Result<u32>;
     async fn prune_backups(&self, app: &str) -> zbus::Result<u32>;
+    async fn restore_plan(&self, app: &str, name: &str, release: u32) -> zbus::Result<String>;
+    async fn restore_backup(&self, app: &str, name: &str, database: &str, release: u32) -> zbus::Result<u32>;
     async fn doomed_backups(&self, app: &str) -> zbus::Result<String>;
     async fn backups(&self, app: &str) -> zbus::Result<String>;
     async fn backup(&self, app: &str, name: &str) -> zbus::Result<String>;
@@ -269,6 +272,34 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn verify_backup(&self, app: &App, name: Option<&BackupName>) -> Result<u32, Error> {
         Ok(self.agent.verify_backup(app.as_str(), name.map_or("", BackupName::as_str)).await?)
+    }
+
+    /// What a restore would do.
+    ///
+    /// # Errors
+    /// If there is no such backup, or the agent cannot be asked.
+    pub async fn restore_plan(
+        &self,
+        app: &App,
+        name: &BackupName,
+        release: Option<ReleaseId>,
+    ) -> Result<RestoreView, Error> {
+        view(&self.agent.restore_plan(app.as_str(), name.as_str(), release.map_or(0, |id| id.0)).await?)
+    }
+
+    /// Asks for a restore; `database` is what was typed.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn restore(
+        &self,
+        app: &App,
+        name: &BackupName,
+        database: &str,
+        release: Option<ReleaseId>,
+    ) -> Result<DeploymentId, Error> {
+        let release = release.map_or(0, |id| id.0);
+        Ok(DeploymentId(self.agent.restore_backup(app.as_str(), name.as_str(), database, release).await?))
     }
 
     /// Asks to delete the backups that are no longer kept.

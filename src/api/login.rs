@@ -37,6 +37,6 @@ pub(super) async fn of(bus: &Connection, pid: u32) -> (Option<String>, Option<St
 
 async fn ask(bus: &Connection, pid: u32) -> zbus::Result<(String, String)> {
     let path = ManagerProxy::new(bus).await?.session_of(pid).await?;
-    let session = SessionProxy::builder(bus).path(path)?.build().await?;
+    let session = SessionProxy::builder(bus).path(path).build().await?;
     Ok((session.name().await?, session.remote_host().await?))
 }

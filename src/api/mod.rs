@@ -19,7 +19,8 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
-use crate::model::names::{App, BackupName, DeploymentId, Sha, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
@@ -150,6 +151,24 @@ pub trait Core: Send + Sync + 'static {
 
     /// Everything about one backup.
     fn backup(&self, app: App, name: BackupName) -> impl Future<Output = Result<BackupView, Refusal>> + Send;
+
+    /// What a restore of a backup would do, with this release or the live one.
+    fn restore_plan(
+        &self,
+        app: App,
+        name: BackupName,
+        release: Option<ReleaseId>,
+    ) -> impl Future<Output = Result<RestoreView, Refusal>> + Send;
+
+    /// Accepts a restore; `typed` is the database's name as a person typed it, and must be right.
+    fn restore(
+        &self,
+        by: Caller,
+        app: App,
+        name: BackupName,
+        typed: &str,
+        release: Option<ReleaseId>,
+    ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
 
     /// The backups that are no longer kept.
     fn doomed(&self, app: App) -> impl Future<Output = Result<Vec<Doomed>, Refusal>> + Send;

@@ -9,7 +9,7 @@ use zbus::{Connection, Variant, fdo};
 
 use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates, login};
 use crate::model::care::Kind as Care;
-use crate::model::names::{App, DeploymentId, Wanted};
+use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::step::Step;
 
 /// Serves `core` on the bus that `builder` names. Whoever sees the name on the bus can call: the object is
@@ -168,6 +168,22 @@ impl<C: Core> Agent<C> {
         self.core.care(by, app.parse()?, Care::Prune, None).await
     }
 
+    async fn restore_plan(&self, app: &str, name: &str, release: u32) -> Result<String, Refusal> {
+        json(&self.core.restore_plan(app.parse()?, name.parse()?, some(release)).await?)
+    }
+
+    async fn restore_backup(
+        &self,
+        app: &str,
+        name: &str,
+        database: &str,
+        release: u32,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.restore(by, app.parse()?, name.parse()?, database, some(release)).await?.0)
+    }
+
     async fn doomed_backups(&self, app: &str) -> Result<String, Refusal> {
         json(&self.core.doomed(app.parse()?).await?)
     }
@@ -211,6 +227,11 @@ impl<C: Core> Agent<C> {
         };
         Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name), login, from })
     }
+}
+
+/// 0 stands for the live release.
+fn some(release: u32) -> Option<ReleaseId> {
+    (release != 0).then_some(ReleaseId(release))
 }
 
 /// The options that are set. An unknown one is refused: it may be what makes the order safe.

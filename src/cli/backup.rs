@@ -1,5 +1,7 @@
 //! `tsh-agent backup`.
 
+mod restore_files;
+
 use std::io;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long the agent may be away; an upgrade takes a few seconds.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// Take, prove, list and prune backups of the database.
+/// Take, prove, list, restore and prune backups of the database.
 ///
 /// Only a backup that was restored into a cluster of its own, and whose tables all matched, is called proven.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,8 @@ enum Verb {
     List(List),
     Show(Show),
     Verify(Verify),
+    Restore(super::restore::Args),
+    RestoreFiles(restore_files::Args),
     Prune(Prune),
 }
 
@@ -102,6 +106,9 @@ struct Prune {
 }
 
 pub async fn run(args: Args) -> Result<Exit, Failure> {
+    if let Verb::RestoreFiles(args) = args.verb {
+        return restore_files::run(&args);
+    }
     let client = Client::connect(None).await?;
     let look = terminal::look(&io::stdout());
     match args.verb {
@@ -115,6 +122,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             let id = client.verify_backup(&app, name.as_ref()).await?;
             follow(client, id, detach).await
         }
+        Verb::Restore(args) => super::restore::run(client, args).await,
         Verb::Prune(Prune { app, dry_run, json }) => {
             let app = which::app(&client, app).await?;
             if !dry_run {
@@ -137,6 +145,8 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             say::out(&render::backup::list(&rows, &look));
             Ok(Exit::Good)
         }
+        // Done: it needs no agent.
+        Verb::RestoreFiles(_) => Ok(Exit::Good),
         Verb::Show(Show { name, app, json }) => {
             let app = which::app(&client, app).await?;
             let view = client.backup(&app, &name).await?;

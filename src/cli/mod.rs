@@ -20,6 +20,7 @@ mod logs;
 mod recover;
 mod reject;
 pub mod render;
+mod restore;
 mod resume;
 mod rollback;
 pub mod say;

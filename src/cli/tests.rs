@@ -47,7 +47,7 @@ fn the_help() {
       unfreeze  End the freeze before its time
       resume    Let triggers deploy again, which a rollback has paused
       forgive   Let triggers try a revision again that failed here
-      backup    Take, prove, list and prune backups of the database
+      backup    Take, prove, list, restore and prune backups of the database
       check     Look at everything that a deployment needs, and name what mends it.
                 Changes nothing
       init      Prepare this server for an application, as root

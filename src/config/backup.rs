@@ -2,15 +2,16 @@
 
 use super::document::{Read, Table, Value};
 use super::settings::Backup;
-use super::values::{number, ruled, size};
+use super::values::{number, relative, ruled, size};
 
-pub(super) fn read(table: &Table<'_>) -> Read<Backup> {
-    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit"])?;
+pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
+    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit", "folders"])?;
     Ok(Backup {
         schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
         keep_days: table.optional("keep_days", number(7..=3650))?.unwrap_or(30),
         min_keep: table.optional("min_keep", number(1..=1000))?.unwrap_or(5),
         max_bytes: table.optional("max_bytes", limit)?.unwrap_or(None),
+        folders: table.optional("folders", folders(state))?.unwrap_or_else(|| usual(state)),
         hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
     })
 }
@@ -23,6 +24,23 @@ fn schedule(value: &Value<'_>) -> Read<Option<String>> {
         !text.trim().is_empty() && text.len() <= 100 && text.bytes().all(known)
     })(value)?;
     Ok(Some(text).filter(|text| text != "never"))
+}
+
+/// What people put in cannot be made again; logs and caches can be done without.
+fn usual(state: &[String]) -> Vec<String> {
+    state.iter().filter(|folder| *folder == "uploads").cloned().collect()
+}
+
+/// Each is one of the application's own, or in one.
+fn folders(state: &[String]) -> impl Fn(&Value<'_>) -> Read<Vec<String>> {
+    move |value| {
+        value.list("a list of folders", |value| {
+            let folder = relative(value)?;
+            let known = state.iter().any(|state| folder.starts_with(state));
+            let text = folder.display().to_string();
+            if known { Ok(text) } else { Err(value.wrong(format!("{text:?} is none of service.state, nor in one"))) }
+        })
+    }
 }
 
 fn limit(value: &Value<'_>) -> Read<Option<u64>> {

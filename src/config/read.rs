@@ -38,7 +38,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let build = build::read(&root.table("build")?)?;
     let service = service::read(&root.table("service")?)?;
     let database = root.optional("database", |value| database::read(value, quarantine_days))?;
-    let backup = backup::read(&root.table("backup")?)?;
+    let backup = backup::read(&root.table("backup")?, &service.state)?;
     let gates = gates::read(&root.table("gates")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;

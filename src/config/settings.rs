@@ -163,6 +163,8 @@ pub struct Backup {
     pub min_keep: usize,
     /// Bytes that all backups may take, where there is a limit.
     pub max_bytes: Option<u64>,
+    /// Folders below the shared ones that belong to a backup.
+    pub folders: Vec<String>,
     /// Tables that are larger, in bytes, are counted and not hashed.
     pub hash_limit: u64,
 }

@@ -56,6 +56,7 @@ pub fn settings() -> Settings {
             keep_days: 30,
             min_keep: 5,
             max_bytes: None,
+            folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
         },
         gates: Default::default(),

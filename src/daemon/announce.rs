@@ -25,7 +25,7 @@ pub async fn announce(
     mut heard: mpsc::UnboundedReceiver<News>,
 ) {
     while let Some((app, id, fact)) = heard.recv().await {
-        anchors.drop().await;
+        anchors.write().await;
         // Without it the line has fewer fields, and is written all the same.
         let journal = store.journal(id).await.unwrap_or_default();
         log(&About::new(app.clone(), id, &journal, &fact), &fact);
@@ -148,7 +148,10 @@ fn event(step: Step, out: &Output) -> Option<Event> {
     match (step, out) {
         (Step::Close, _) => Some(Event::DoorClosed),
         (Step::Open | Step::Reopen, _) => Some(Event::DoorOpened),
-        (_, Output::Restored(Restored::SwappedBack { .. })) => Some(Event::DatabaseSwappedBack),
+        (_, Output::Swapped { .. }) => Some(Event::BackupRestored),
+        (_, Output::Restored(Restored::SwappedBack { .. } | Restored::Reverted { .. })) => {
+            Some(Event::DatabaseSwappedBack)
+        }
         _ => None,
     }
 }

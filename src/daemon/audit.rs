@@ -20,12 +20,12 @@ impl Anchors {
         let heads = store.heads(0).await?;
         let last = heads.last().map_or(0, |head| head.seq - 1);
         let anchors = Self { store: store.clone(), last: Mutex::new(last) };
-        anchors.drop().await;
+        anchors.write().await;
         Ok(anchors)
     }
 
     /// Writes down what is new.
-    pub(super) async fn drop(&self) {
+    pub(super) async fn write(&self) {
         let mut last = self.last.lock().await;
         match self.store.heads(*last).await {
             Ok(heads) => {

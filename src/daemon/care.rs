@@ -59,7 +59,8 @@ impl Daemon {
         }
         // The timer speaks as the agent's own user.
         let by = if by.name == crate::database::AGENT { "the timer".to_owned() } else { by.name };
-        let care = Care::new(kind, by, self.boot.clone(), backup);
+        let mut care = Care::new(kind, by, self.boot.clone(), backup);
+        care.without.extend(settings.backup.folders.is_empty().then_some(Part::Folders));
         match self.store.begin_care(&app, &care, now()).await {
             Ok(id) => {
                 tracing::info!(tsh_app = %app, "{} {id} of {app} accepted from {}", kind.words(), care.by);
@@ -195,11 +196,12 @@ impl Daemon {
                     close(care, progress, "done", &super::views::detail(&out), None);
                 }
                 Err(_) if stopped => {
-                    let again =
-                        care.backup.as_ref().map(|name| format!("`tsh-agent backup verify {name}` begins again"));
-                    let mut cause =
-                        Cause::new("stopped, because a deployment began; that says nothing about the backup");
-                    cause.hint = again;
+                    let again = |name| match part {
+                        Part::Prove => format!("`tsh-agent backup verify {name}` begins again"),
+                        _ => "`tsh-agent backup now` takes another".to_owned(),
+                    };
+                    let what = "stopped, because a deployment began; that says nothing about the backup";
+                    let cause = Cause { hint: care.backup.as_ref().map(again), ..Cause::new(what) };
                     close(care, progress, "failed", &cause.what.clone(), Some(cause));
                 }
                 Err(cause) => close(care, progress, "failed", &cause.what.clone(), Some(cause)),
@@ -278,6 +280,10 @@ impl Daemon {
                     None => None,
                 };
                 Ok(Some(Work::Backup { running, revision: built.map(|built| built.revision) }))
+            }
+            Part::Folders => {
+                let backup = care.backup.clone().ok_or_else(|| Cause::new("there is no backup to add folders to"))?;
+                Ok(Some(Work::Folders { backup }))
             }
             Part::Prove => {
                 let backup = care.backup.clone().ok_or_else(|| Cause::new("there is no backup to prove"))?;

@@ -40,7 +40,7 @@ impl Daemon {
         let held = Hold { kind, until, reason, by: by.name, at: now() };
         self.store.hold(&app, &held, &record).await.map_err(broken)?;
         tracing::info!(tsh_app = %app, "{} of {app} by {}: {}", kind.word(), held.by, held.reason);
-        self.anchors.drop().await;
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Daemon {
             return Err(Refusal::new(Kind::NotPossible, what).hint("`tsh-agent where` shows every gate"));
         }
         tracing::info!(tsh_app = %app, "{} of {app} lifted by {}", kind.word(), by.name);
-        self.anchors.drop().await;
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Daemon {
         let record = record(&app, &by, "forgive", revision.to_string());
         self.store.forgive(&app, &revision, &record).await.map_err(broken)?;
         tracing::info!(tsh_app = %app, "{revision} of {app} may be tried again, says {}", by.name);
-        self.anchors.drop().await;
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(revision)
     }
@@ -179,7 +179,7 @@ impl Daemon {
         let said = Decision { content: content.clone(), approved, by: by.name, reason, at: now() };
         self.store.decide(id, &said, &record).await.map_err(broken)?;
         tracing::info!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} of {app}: {verb} by {}", said.by);
-        self.anchors.drop().await;
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(content)
     }

@@ -7,6 +7,7 @@ mod check;
 mod gates;
 mod orders;
 mod recover;
+mod restore;
 mod service;
 mod status;
 mod views;

@@ -105,7 +105,7 @@ impl Daemon {
 
     /// A deployment that left the door closed or the fence up must be settled before the next one begins: what the
     /// next one would take for the normal state is not.
-    async fn nothing_stuck(&self, app: &App) -> Result<(), Refusal> {
+    pub(super) async fn nothing_stuck(&self, app: &App) -> Result<(), Refusal> {
         let last = self.store.history(Some(app), 1).await.map_err(broken)?;
         let Some(last) = last.first().filter(|row| row.state == Verdict::NeedsOperator.word()) else { return Ok(()) };
         let journal = self.store.journal(last.id).await.map_err(broken)?;
@@ -120,14 +120,14 @@ impl Daemon {
 
     /// What is live is what the link says. That may be another release than the one that was last verified: after a
     /// deployment that needed an operator past its commit point.
-    fn live(app: &App) -> Result<Option<ReleaseId>, Refusal> {
+    pub(super) fn live(app: &App) -> Result<Option<ReleaseId>, Refusal> {
         let link = files::link(app).map_err(|error| {
             Refusal::new(Kind::Internal, format!("the link to the live release cannot be read: {error}"))
         })?;
         Ok(link.filter(|live| files::has_release(app, *live)))
     }
 
-    async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
+    pub(super) async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
         let from = Self::live(app)?;
         let built = match from {
             Some(from) => self.store.built(from).await.map_err(broken)?,
@@ -148,7 +148,7 @@ impl Daemon {
         })
     }
 
-    async fn accept(
+    pub(super) async fn accept(
         self: &Arc<Self>,
         settings: Settings,
         kind: &str,

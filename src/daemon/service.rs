@@ -11,7 +11,8 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
-use crate::model::names::{App, BackupName, DeploymentId, Sha, Wanted};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
@@ -132,6 +133,26 @@ impl Core for Service {
         self.0.settings(&app)?;
         let found = backups::one(&app, &name).map_err(super::care::unreadable)?;
         found.ok_or_else(|| super::care::no_backup(&app, &name))
+    }
+
+    async fn restore_plan(
+        &self,
+        app: App,
+        name: BackupName,
+        release: Option<ReleaseId>,
+    ) -> Result<RestoreView, Refusal> {
+        self.0.restore_plan(app, name, release).await
+    }
+
+    async fn restore(
+        &self,
+        by: Caller,
+        app: App,
+        name: BackupName,
+        typed: &str,
+        release: Option<ReleaseId>,
+    ) -> Result<DeploymentId, Refusal> {
+        self.0.order_restore(by, app, name, typed, release).await
     }
 
     async fn doomed(&self, app: App) -> Result<Vec<Doomed>, Refusal> {

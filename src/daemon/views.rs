@@ -2,6 +2,7 @@
 
 use crate::model::gates::{Answer, Reply, Ruling};
 use crate::model::journal::{Fact, Journal, Output, Restored};
+use crate::model::leaving::Leaving;
 use crate::model::machine::{self, Next};
 use crate::model::names::ReleaseId;
 use crate::model::outcome::Verdict;
@@ -38,6 +39,7 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         serving: serving(journal, from, row.release),
         undone: undone(journal, from),
         database: database(journal),
+        only_aside: only_aside(journal),
         runs: runs(journal),
         note,
         id: row.id,
@@ -144,6 +146,10 @@ pub fn detail(out: &Output) -> String {
             format!("pending: {}; lane: {}", names.join(", "), found.lane.word())
         }
         Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
+        Output::Kept { files, bytes, new_bytes, restless } => {
+            let restless = if *restless == 0 { String::new() } else { format!(", {restless} changed meanwhile") };
+            format!("{files} files, {}; {} new{restless}", size(*bytes), size(*new_bytes))
+        }
         Output::Proven { tables, rows, .. } => format!("{tables} tables with {rows} rows are as they were"),
         Output::Forgotten { backups } if backups.is_empty() => String::new(),
         Output::Forgotten { backups } => {
@@ -152,7 +158,12 @@ pub fn detail(out: &Output) -> String {
         Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
         Output::Fenced { ended } if ended.is_empty() => "nobody but the migration may connect".to_owned(),
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
-        Output::Twinned { database } => database.clone(),
+        Output::Twinned { database, .. } => database.clone(),
+        Output::Loaded { database, tables, rows } => {
+            format!("{database}: {tables} tables with {rows} rows are as they were")
+        }
+        Output::Swapped { quarantine } => format!("the backup is live; the one before is {quarantine}"),
+        Output::Counted { tables, .. } => super::restore::only_there(tables),
         Output::Migrated { heads } => {
             let heads: Vec<&str> = heads.iter().map(|head| head.as_str()).collect();
             if heads.is_empty() { String::new() } else { format!("at {}", heads.join(", ")) }
@@ -161,6 +172,7 @@ pub fn detail(out: &Output) -> String {
         Output::Restored(Restored::SwappedBack { quarantine }) => {
             format!("swapped back; the failed one is {quarantine}")
         }
+        Output::Restored(Restored::Reverted { aside }) => format!("swapped back; the restored one is {aside}"),
         Output::Restored(Restored::HandedOver) => "the schema has changed, and there is no twin".to_owned(),
         Output::Pruned { releases } if releases.is_empty() => String::new(),
         Output::Pruned { releases } => {
@@ -250,6 +262,21 @@ fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
 }
 
 fn database(journal: &Journal) -> Option<String> {
+    let only = super::restore::only_there(&only_aside(journal));
+    let only = if only.is_empty() { only } else { format!(": {only}") };
+    super::restore::sentence(journal).or_else(|| moved(journal)).map(|words| words + &only)
+}
+
+/// What was counted in the database that was kept aside.
+fn only_aside(journal: &Journal) -> Vec<Leaving> {
+    match journal.output(Step::Count) {
+        Some(Output::Counted { tables, .. }) => tables.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a migration, and perhaps its undoing, made of the database.
+fn moved(journal: &Journal) -> Option<String> {
     if !journal.touched(Step::Migrate) && !journal.touched(Step::Fence) {
         return None;
     }

@@ -12,9 +12,11 @@ mod check;
 mod content;
 mod error;
 mod fingerprint;
+mod leaving;
 mod names;
 mod revisions;
 mod roles;
+mod sequences;
 mod sessions;
 mod swap;
 #[cfg(test)]
@@ -35,7 +37,7 @@ pub use content::Snapshot;
 pub use error::DatabaseError;
 pub use names::{Aside, Kind};
 pub use roles::roles_sql;
-pub use swap::Swapped;
+pub use swap::{Swap, Swapped};
 
 /// The role and the unix user of the core.
 pub const AGENT: &str = "tsh-agent";
@@ -43,6 +45,8 @@ pub const AGENT: &str = "tsh-agent";
 pub const MIGRATOR: &str = "tsh-agent-migrate";
 /// The database for everything that is not about one database's inside.
 const MAINTENANCE: &str = "postgres";
+/// Where the server of this machine has its socket.
+const SOCKET: &str = "/run/postgresql";
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Time for an ordinary statement. A rename alone waits up to 5 s for sessions that are about to end.
@@ -70,13 +74,19 @@ impl Cluster {
     /// The server of this machine, as role `tsh-agent`.
     #[must_use]
     pub fn local() -> Self {
-        Self::at("/run/postgresql", 5432, AGENT)
+        Self::at(SOCKET, 5432, AGENT)
     }
 
     /// The server whose socket for `port` is in `socket_dir`, as role `user`.
     #[must_use]
     pub fn at(socket_dir: impl Into<PathBuf>, port: u16, user: &str) -> Self {
         Self { socket_dir: socket_dir.into(), port, user: user.to_owned(), patience: PATIENCE }
+    }
+
+    /// The same as the role that fills a restored database: it may do what the application's owner may, and no more.
+    #[must_use]
+    pub fn for_restore() -> Self {
+        Self::at(SOCKET, 5432, MIGRATOR)
     }
 
     /// The server's version, as in `150013`: major version times 10,000 and the rest.

@@ -17,7 +17,9 @@ const ENDING: usize = 22;
 pub enum Kind {
     /// The copy made behind the fence: the rollback point.
     Twin,
-    /// A database that was live, failed, and was renamed aside.
+    /// A backup, restored beside the live database.
+    Restored,
+    /// A database that was live and was renamed aside.
     Quarantine,
 }
 
@@ -37,6 +39,7 @@ impl Kind {
     pub fn infix(self) -> &'static str {
         match self {
             Self::Twin => "pre",
+            Self::Restored => "restored",
             Self::Quarantine => "quarantine",
         }
     }
@@ -49,6 +52,12 @@ impl Aside {
         Self::new(db, Kind::Twin, deployment)
     }
 
+    /// The database in which a restore makes a backup of `db` ready.
+    #[must_use]
+    pub fn restored(db: &str, deployment: DeploymentId) -> Self {
+        Self::new(db, Kind::Restored, deployment)
+    }
+
     /// The quarantine of `db` for a deployment.
     #[must_use]
     pub fn quarantine(db: &str, deployment: DeploymentId) -> Self {
@@ -58,7 +67,7 @@ impl Aside {
     /// The database called `name`, if that is the name of one beside `db`.
     #[must_use]
     pub fn parse(db: &str, name: &str) -> Option<Self> {
-        [Kind::Twin, Kind::Quarantine].into_iter().find_map(|kind| {
+        [Kind::Twin, Kind::Restored, Kind::Quarantine].into_iter().find_map(|kind| {
             let number = name.strip_prefix(&stem(db))?.strip_prefix(&format!("_{}_", kind.infix()))?;
             let found = Self::new(db, kind, number.parse().ok()?);
             // "+7" and "007" are numbers too, but not names of ours.
@@ -100,7 +109,11 @@ mod tests {
     #[test]
     fn names_fit_and_are_found_again() {
         for db in ["erp", "a-b c\"d", &"x".repeat(63), &"é".repeat(31)] {
-            for aside in [Aside::twin(db, DeploymentId(u32::MAX)), Aside::quarantine(db, DeploymentId(1))] {
+            for aside in [
+                Aside::twin(db, DeploymentId(u32::MAX)),
+                Aside::restored(db, DeploymentId(7)),
+                Aside::quarantine(db, DeploymentId(1)),
+            ] {
                 assert!(aside.name().len() <= 63, "{}", aside.name());
                 assert_eq!(Aside::parse(db, aside.name()), Some(aside));
             }
@@ -111,7 +124,17 @@ mod tests {
 
     #[test]
     fn other_names_are_not_ours() {
-        for name in ["erp", "erp_pre_", "erp_pre_+7", "erp_pre_007", "erp_pre_7x", "erp_prepare_7", "shop_pre_7", ""] {
+        for name in [
+            "erp",
+            "erp_pre_",
+            "erp_pre_+7",
+            "erp_pre_007",
+            "erp_pre_7x",
+            "erp_prepare_7",
+            "shop_pre_7",
+            "erp_restore_7",
+            "",
+        ] {
             assert_eq!(Aside::parse("erp", name), None, "{name}");
         }
     }

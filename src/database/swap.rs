@@ -1,8 +1,10 @@
-//! Going back: the twin becomes live and the failed database is kept aside, in one transaction.
+//! One database becomes live in place of another, which is kept aside, in one transaction: going back to a twin, and
+//! putting a restored backup in place.
 
 use sqlx::PgConnection;
 
 use super::access::{fenced, give_exactly, grants};
+use super::aside::FEW;
 use super::bound::Bound;
 use super::{Aside, Cluster, DatabaseError, MAINTENANCE, Result, ask, close, literal, quote, run_together};
 
@@ -12,7 +14,7 @@ const ATTEMPTS: u32 = 3;
 /// What a swap did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swapped {
-    /// The twin is live now.
+    /// The incoming database is live now.
     Now,
     /// It was live already: an earlier call got that far.
     Already,
@@ -22,36 +24,45 @@ pub enum Swapped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Open {
     Both,
-    /// The failed database is aside, and nothing is live. The agent itself never leaves it so.
+    /// The one that was live is aside, and nothing is live. The agent itself never leaves it so.
     Second,
 }
 
+/// Which database becomes live, and what becomes of the one that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// The live one's name.
+    pub db: String,
+    /// The one that becomes live: a twin, a restored one, or a quarantine whose restore is taken back.
+    pub incoming: Aside,
+    /// What the one that was live is called then.
+    pub outgoing: Aside,
+    /// What the outgoing one says about itself.
+    pub note: String,
+}
+
 impl Cluster {
-    /// Makes the twin of a deployment live under the name `db`, and keeps the database that was live as the
-    /// deployment's quarantine. What was bound to the live one (owner, connection limit, comment, settings) is bound
-    /// to the new one; `original` is its access list from before the fence. It comes out fenced.
+    /// Makes one database live in place of another, which is kept aside. What was bound to the live one (owner,
+    /// connection limit, comment, settings) is bound to the new one; `original` is its access list from before the
+    /// fence. It comes out fenced, and so does the other. Numbers that sequences have given out are not given again.
     ///
     /// Can be called again whatever happened: there is one transaction, and the names tell whether it happened.
     ///
     /// # Errors
-    /// If a session cannot be ended, a setting cannot be carried over, or neither twin nor quarantine is there.
-    pub async fn swap_back(
-        &self,
-        db: &str,
-        twin: &Aside,
-        quarantine: &Aside,
-        original: Option<&str>,
-    ) -> Result<Swapped> {
+    /// If a session cannot be ended, a setting cannot be carried over, or the names do not tell what is what.
+    pub async fn swap(&self, swap: &Swap, original: Option<&str>) -> Result<Swapped> {
         let mut attempt = 1;
         loop {
             let mut link = self.link(MAINTENANCE).await?;
-            let Some(open) = open(&mut link, db, twin, quarantine).await? else {
+            let Some(open) = open(&mut link, swap).await? else {
                 close(link).await;
                 return Ok(Swapped::Already);
             };
-            self.end_sessions(&mut link, db, None).await?;
-            let statements = plan(&mut link, db, twin, quarantine, original, open).await?;
-            match run_together(&mut link, &format!("swap database {db} back"), &statements).await {
+            self.end_sessions(&mut link, &swap.db, None).await?;
+            self.push_sequences(&mut link, swap, original, open).await?;
+            self.end_sessions(&mut link, swap.incoming.name(), None).await?;
+            let statements = plan(&mut link, swap, original, open).await?;
+            match run_together(&mut link, &format!("swap database {}", swap.db), &statements).await {
                 Ok(()) => {
                     close(link).await;
                     return Ok(Swapped::Now);
@@ -61,27 +72,52 @@ impl Cluster {
             }
         }
     }
+
+    /// Before the swap, so that there is nothing to make good after a crash. The incoming one is not live yet, and
+    /// behind a fence of its own before anybody may connect to it.
+    async fn push_sequences(
+        &self,
+        link: &mut PgConnection,
+        swap: &Swap,
+        original: Option<&str>,
+        open: Open,
+    ) -> Result<()> {
+        let (incoming, was_live) = (swap.incoming.name(), swap.was_live(open));
+        let behind = fenced(grants(link, incoming, original).await?);
+        let mut statements = give_exactly(link, incoming, &behind).await?;
+        let name = quote(incoming);
+        statements.push(format!("alter database {name} connection limit {FEW} allow_connections true"));
+        run_together(link, &format!("open database {incoming} for the agent"), &statements).await?;
+        self.carry_sequences(was_live, incoming).await
+    }
+}
+
+impl Swap {
+    /// The name that the database has now that was live.
+    fn was_live(&self, open: Open) -> &str {
+        if open == Open::Both { &self.db } else { self.outgoing.name() }
+    }
 }
 
 /// What is left to do; `None` if nothing is.
-pub(super) async fn open(link: &mut PgConnection, db: &str, twin: &Aside, quarantine: &Aside) -> Result<Option<Open>> {
-    let (twin, quarantine) = (twin.name(), quarantine.name());
+pub(super) async fn open(link: &mut PgConnection, swap: &Swap) -> Result<Option<Open>> {
+    let (db, incoming, outgoing) = (&swap.db, swap.incoming.name(), swap.outgoing.name());
     let sql = "select bool_or(datname = $1), bool_or(datname = $2), bool_or(datname = $3) from pg_database";
-    let doing = format!("look which of {db}, {twin}, {quarantine} exist");
-    let names = sqlx::query_as(sql).bind(db).bind(twin).bind(quarantine).fetch_one(link);
+    let doing = format!("look which of {db}, {incoming}, {outgoing} exist");
+    let names = sqlx::query_as(sql).bind(db).bind(incoming).bind(outgoing).fetch_one(link);
     let (what, hint) = match ask(&doing, names).await? {
         (true, true, false) => return Ok(Some(Open::Both)),
         (false, true, true) => return Ok(Some(Open::Second)),
         (true, false, true) => return Ok(None),
         (true, true, true) => (
-            format!("{db}, {twin} and {quarantine} all exist, so it is unknown which one is meant to be live"),
+            format!("{db}, {incoming} and {outgoing} all exist, so it is unknown which one is meant to be live"),
             format!(
-                "decide by hand; no write was lost: see `sudo -u postgres psql -c '\\l+'`, then rename or remove {quarantine}"
+                "decide by hand; no write was lost: see `sudo -u postgres psql -c '\\l+'`, then rename or remove {outgoing}"
             ),
         ),
         (true, false, false) => (
-            format!("there is no {twin} to go back to"),
-            format!("restore from a backup into a new database; {db} is as the failed deployment left it"),
+            format!("there is no {incoming} to go back to"),
+            format!("`tsh-agent backup restore` puts a backup in the place of {db}, which is as it was left"),
         ),
         (false, ..) => (
             format!("database {db} is missing"),
@@ -94,29 +130,25 @@ pub(super) async fn open(link: &mut PgConnection, db: &str, twin: &Aside, quaran
 /// The statements of the transaction.
 pub(super) async fn plan(
     link: &mut PgConnection,
-    db: &str,
-    twin: &Aside,
-    quarantine: &Aside,
+    swap: &Swap,
     original: Option<&str>,
     open: Open,
 ) -> Result<Vec<String>> {
-    let failed = if open == Open::Both { db } else { quarantine.name() };
-    let mut statements = Bound::read(link, failed).await?.statements(twin.name());
-    let behind = fenced(grants(link, twin.name(), original).await?);
-    statements.extend(give_exactly(link, twin.name(), &behind).await?);
-    let (live, twin, aside) = (quote(db), quote(twin.name()), quote(quarantine.name()));
+    let (incoming, was_live) = (swap.incoming.name(), swap.was_live(open));
+    let mut statements = Bound::read(link, was_live).await?.statements(incoming);
+    for name in [incoming, was_live] {
+        let behind = fenced(grants(link, name, original).await?);
+        statements.extend(give_exactly(link, name, &behind).await?);
+    }
+    let (live, incoming, aside) = (quote(&swap.db), quote(incoming), quote(swap.outgoing.name()));
     if open == Open::Both {
         statements.push(format!("alter database {live} rename to {aside}"));
     }
-    let note = format!(
-        "tsh-agent: {db} as the failed deployment {} left it; kept until retention forgets it",
-        quarantine.deployment
-    );
     statements.extend([
-        format!("alter database {twin} rename to {live}"),
+        format!("alter database {incoming} rename to {live}"),
         format!("alter database {live} allow_connections true"),
-        format!("alter database {aside} connection limit 0"),
-        format!("comment on database {aside} is {}", literal(&note)),
+        format!("alter database {aside} connection limit {FEW}"),
+        format!("comment on database {aside} is {}", literal(&swap.note)),
     ]);
     Ok(statements)
 }

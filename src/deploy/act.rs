@@ -1,6 +1,6 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, gates, link, settle, step_unit, units};
+use super::acts::{database, gates, link, restore, settle, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
@@ -22,6 +22,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -32,6 +33,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         }
         Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link().await?)),
         Step::Fence => database::access(engine).await,
+        Step::Swap => Ok(Before::Database(restore::quarantine(engine))),
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
         Step::Gates
         | Step::Clearance
@@ -39,6 +41,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         | Step::Admit
         | Step::Open
         | Step::Settle
+        | Step::Count
         | Step::Unfence
         | Step::Reopen => Ok(Before::Nothing),
     }
@@ -52,6 +55,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -74,6 +78,8 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         Step::Restore => database::restore(engine).await,
         Step::Unfence => database::unfence(engine).await,
         Step::Settle => settle::settle(engine).await,
+        Step::Swap => restore::swap(engine).await,
+        Step::Count => restore::count(engine).await,
     }
 }
 
@@ -86,6 +92,7 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Load
         | Step::Migrate
         | Step::Probe
         | Step::Bake
@@ -104,10 +111,12 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Reopen
         | Step::Fence
         | Step::Twin
+        | Step::Swap
         | Step::Admit
         | Step::Open
         | Step::Restore
         | Step::Unfence
-        | Step::Settle => Ok(Seen::NotDone),
+        | Step::Settle
+        | Step::Count => Ok(Seen::NotDone),
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::model::gates::Standing;
 use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
-use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
+use crate::model::leaving::Leaving;
+use crate::model::names::{BackupName, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 
 /// A unit of the application, now.
@@ -119,6 +120,8 @@ pub trait World {
     async fn admit(&mut self) -> Act<()>;
     /// Restores the access list.
     async fn unfence(&mut self, original: Option<&str>) -> Act<()>;
+    /// This moment of the server, as a snapshot tells it.
+    async fn moment(&mut self) -> Act<String>;
     /// Makes the twin; `again` tells that an earlier attempt may have made it.
     async fn twin(&mut self, again: bool) -> Act<()>;
     /// Ends whatever a migration left running.
@@ -129,6 +132,17 @@ pub trait World {
     async fn swap_back(&mut self, original: Option<&str>) -> Act<()>;
     /// Drops the twin, which was never live.
     async fn drop_twin(&mut self) -> Act<()>;
+    /// Makes the empty database for this backup beside the live one, in place of one that an earlier attempt left.
+    async fn make_room(&mut self, backup: &BackupName) -> Act<()>;
+    /// Drops the restored database, which was never live.
+    async fn drop_restored(&mut self) -> Act<()>;
+    /// Makes the restored database the live one, and keeps the live one as the quarantine. It comes out fenced.
+    async fn swap_in(&mut self, original: Option<&str>) -> Act<()>;
+    /// Takes that back: the quarantine becomes the live one again.
+    async fn swap_out(&mut self, original: Option<&str>) -> Act<()>;
+    /// Counts what only the quarantine of this deployment has: its rows that `snapshot` does not see, and what the
+    /// backup knows of each table, if one was restored.
+    async fn count_aside(&mut self, snapshot: Option<&str>, backup: Option<&BackupName>) -> Act<Vec<Leaving>>;
     /// Drops twins and quarantines of earlier deployments that nobody needs any more.
     async fn forget_old_databases(&mut self) -> Act<()>;
 }

@@ -11,9 +11,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::model::backup::{BackupRow, BackupView, Level, Manifest, Proof};
+use crate::model::files::Files;
 use crate::model::names::{App, BackupName};
 use crate::paths;
 use crate::steps::backup::MANIFEST;
+use crate::steps::folders::FILES;
 
 /// Larger ones are none of ours.
 const LARGEST: u64 = 64 << 20;
@@ -60,11 +62,15 @@ fn view(home: &Path, proofs: &Path, name: &BackupName) -> BackupView {
             let its_own = manifest.name == *name;
             if its_own { Ok(manifest) } else { Err(format!("it is the manifest of {}", manifest.name)) }
         });
+    let files = manifest.as_ref().ok().and_then(|manifest| files(&folder, manifest, &digest));
     let proof = crate::steps::prove::proof_path(proofs, name);
     let proof = self::read(&proof).ok().and_then(|text| serde_json::from_slice::<Proof>(&text).ok());
-    let proof = proof.filter(|proof| proof.backup == *name && proof.manifest == digest);
+    let about = files.as_ref().and_then(|files| files.as_ref().ok()).map(|(_, digest)| digest);
+    let proof = proof.filter(|proof| {
+        proof.backup == *name && proof.manifest == digest && (proof.files.as_ref() == about || proof.problem.is_some())
+    });
     let row = match &manifest {
-        Ok(manifest) => row(manifest, proof.as_ref()),
+        Ok(manifest) => row(manifest, files.as_ref(), proof.as_ref()),
         Err(why) => BackupRow {
             name: name.clone(),
             at: None,
@@ -78,23 +84,48 @@ fn view(home: &Path, proofs: &Path, name: &BackupName) -> BackupView {
             problem: Some(format!("its manifest cannot be used: {why}")),
         },
     };
-    BackupView { row, folder: folder.display().to_string(), manifest: manifest.ok(), proof }
+    BackupView {
+        row,
+        folder: folder.display().to_string(),
+        manifest: manifest.ok(),
+        files: files.and_then(Result::ok).map(|(files, _)| files),
+        proof,
+    }
 }
 
-fn row(manifest: &Manifest, proof: Option<&Proof>) -> BackupRow {
+fn row(manifest: &Manifest, files: Option<&Result<(Files, String), String>>, proof: Option<&Proof>) -> BackupRow {
+    let new_bytes = files.and_then(|files| files.as_ref().ok()).map_or(0, |(files, _)| files.new_bytes);
+    let incomplete = files.and_then(|files| files.as_ref().err().cloned());
     BackupRow {
         name: manifest.name.clone(),
         at: manifest.at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
         deployment: manifest.deployment,
         running: manifest.running,
-        bytes: manifest.dump.bytes + manifest.globals.bytes,
+        bytes: manifest.dump.bytes + manifest.globals.bytes + new_bytes,
         database_bytes: manifest.database_bytes,
         tables: manifest.tables.len(),
         rows: manifest.rows(),
         // The manifest was written by the owner of the backup, who proves nothing.
         level: Some(proof.map_or(Level::Written, |proof| proof.level)),
-        problem: proof.and_then(|proof| proof.problem.clone()),
+        problem: incomplete.or_else(|| proof.and_then(|proof| proof.problem.clone())),
     }
+}
+
+/// What a backup says about its folders, and the digest of that; `None` if it has none.
+fn files(folder: &Path, manifest: &Manifest, digest: &str) -> Option<Result<(Files, String), String>> {
+    if manifest.folders.is_empty() {
+        return None;
+    }
+    let missing = |why: String| format!("the files of {} are not in it: {why}", manifest.folders.join(", "));
+    let text = match read(&folder.join(FILES)) {
+        Ok(text) => text,
+        Err(error) => return Some(Err(missing(error.to_string()))),
+    };
+    let files = serde_json::from_slice::<Files>(&text).map_err(|error| missing(error.to_string()));
+    Some(files.and_then(|files| match files.manifest == digest {
+        true => Ok((files, hex(&text))),
+        false => Err(missing(format!("{FILES} belongs to another manifest"))),
+    }))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -126,7 +157,14 @@ mod tests {
         fs::create_dir_all(home.join("20260105T000000Z")).unwrap();
         let prove = |name: &str, digest: String, level| {
             let name: BackupName = name.parse().unwrap();
-            let proof = Proof { backup: name.clone(), manifest: digest, level, reached: Vec::new(), problem: None };
+            let proof = Proof {
+                backup: name.clone(),
+                manifest: digest,
+                files: None,
+                level,
+                reached: Vec::new(),
+                problem: None,
+            };
             fs::write(proofs.join(format!("{name}.json")), serde_json::to_vec(&proof).unwrap()).unwrap();
         };
         prove("20260101T000000Z", hex(&text("20260101T000000Z")), Level::Matched);

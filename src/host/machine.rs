@@ -14,7 +14,8 @@ use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Woken, World};
 use crate::model::gates::Standing;
 use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
-use crate::model::names::{App, DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::leaving::Leaving;
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 use crate::store::Store;
 
@@ -60,7 +61,7 @@ impl Machine<'_> {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
 
-    fn database(&self) -> Act<&Database> {
+    pub(super) fn database(&self) -> Act<&Database> {
         self.settings.database.as_ref().ok_or_else(|| Cause::new("no database is configured"))
     }
 
@@ -68,10 +69,11 @@ impl Machine<'_> {
         result.map_err(|error| Cause::new(format!("{what}: {error}")))
     }
 
-    fn aside(&self, kind: Kind) -> Act<Aside> {
+    pub(super) fn aside(&self, kind: Kind) -> Act<Aside> {
         let name = &self.database()?.name;
         Ok(match kind {
             Kind::Twin => Aside::twin(name, self.id),
+            Kind::Restored => Aside::restored(name, self.id),
             Kind::Quarantine => Aside::quarantine(name, self.id),
         })
     }
@@ -121,7 +123,7 @@ impl Machine<'_> {
     }
 }
 
-fn asked(error: DatabaseError) -> Cause {
+pub(super) fn asked(error: DatabaseError) -> Cause {
     let hint = error.hint();
     Cause::new(error.to_string()).hint(hint)
 }
@@ -342,9 +344,7 @@ impl World for Machine<'_> {
     }
 
     async fn swap_back(&mut self, original: Option<&str>) -> Act<()> {
-        let (twin, quarantine) = (self.aside(Kind::Twin)?, self.aside(Kind::Quarantine)?);
-        Cluster::local().swap_back(&self.database()?.name, &twin, &quarantine, original).await.map_err(asked)?;
-        Ok(())
+        self.swap(Kind::Twin, Kind::Quarantine, original).await
     }
 
     async fn drop_twin(&mut self) -> Act<()> {
@@ -352,22 +352,32 @@ impl World for Machine<'_> {
         Cluster::local().drop(&self.database()?.name, &twin).await.map_err(asked)
     }
 
+    async fn moment(&mut self) -> Act<String> {
+        Cluster::local().moment().await.map_err(asked)
+    }
+
+    async fn make_room(&mut self, backup: &BackupName) -> Act<()> {
+        self.room_for(backup).await
+    }
+
+    async fn drop_restored(&mut self) -> Act<()> {
+        let restored = self.aside(Kind::Restored)?;
+        Cluster::local().drop(&self.database()?.name, &restored).await.map_err(asked)
+    }
+
+    async fn swap_in(&mut self, original: Option<&str>) -> Act<()> {
+        self.swap(Kind::Restored, Kind::Quarantine, original).await
+    }
+
+    async fn swap_out(&mut self, original: Option<&str>) -> Act<()> {
+        self.swap(Kind::Quarantine, Kind::Restored, original).await
+    }
+
+    async fn count_aside(&mut self, snapshot: Option<&str>, backup: Option<&BackupName>) -> Act<Vec<Leaving>> {
+        self.count(snapshot, backup).await
+    }
+
     async fn forget_old_databases(&mut self) -> Act<()> {
-        let Ok(database) = self.database() else { return Ok(()) };
-        let horizon = now() - i64::from(database.quarantine_days) * 86_400_000;
-        let leftovers = Cluster::local().leftovers(&database.name).await.map_err(asked)?;
-        for leftover in leftovers {
-            let made = self.store.deployment(leftover.aside.deployment).await;
-            let ended = made.map_err(|error| Cause::new(super::chain(&error)))?.and_then(|(row, _)| row.ended);
-            let forgotten = match leftover.aside.kind {
-                // The last twin stays until the next deployment has been settled.
-                Kind::Twin => leftover.aside.deployment != self.id && ended.is_some(),
-                Kind::Quarantine => ended.is_some_and(|ended| ended < horizon),
-            };
-            if forgotten {
-                Cluster::local().drop(&database.name, &leftover.aside).await.map_err(asked)?;
-            }
-        }
-        Ok(())
+        self.forget_asides().await
     }
 }

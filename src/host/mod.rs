@@ -2,6 +2,7 @@
 
 pub mod backups;
 pub mod ballast;
+pub mod beside;
 pub mod files;
 pub mod machine;
 pub mod notify;

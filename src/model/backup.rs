@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::Files;
 use super::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha};
 
 /// What a backup is. It lies beside the dump and says what must come out of it.
@@ -35,6 +36,9 @@ pub struct Manifest {
     pub snapshot: String,
     /// Where the log of writes was.
     pub lsn: String,
+    /// The server's own number: elsewhere the snapshot means nothing.
+    #[serde(default)]
+    pub system: Option<String>,
     /// Every table.
     pub tables: Vec<Table>,
     /// Every sequence. They are not transactional: a restored one may be further, never behind.
@@ -47,6 +51,9 @@ pub struct Manifest {
     pub dump: File,
     /// Roles without passwords, and what is bound to the database and not in the dump.
     pub globals: File,
+    /// Folders below the application's shared ones that belong to it, and are kept beside it.
+    #[serde(default)]
+    pub folders: Vec<String>,
     /// The moment it shows (UTC, RFC 3339).
     pub at: String,
     /// How long it took, in milliseconds.
@@ -153,6 +160,9 @@ pub struct Proof {
     pub backup: BackupName,
     /// SHA-256 of the manifest that was proven, in hexadecimal: of another one it says nothing.
     pub manifest: String,
+    /// SHA-256 of what it says about its folders, if it has any.
+    #[serde(default)]
+    pub files: Option<String>,
     /// How far it came.
     pub level: Level,
     /// When each level was reached, and how long that took.
@@ -214,6 +224,9 @@ pub struct BackupView {
     pub folder: String,
     /// Its manifest, if that can be read.
     pub manifest: Option<Manifest>,
+    /// Its folders, if it has any.
+    #[serde(default)]
+    pub files: Option<Files>,
     /// What came of proving it, if that was tried.
     pub proof: Option<Proof>,
 }

@@ -28,6 +28,8 @@ pub enum Kind {
 pub enum Part {
     /// Take a backup.
     Backup,
+    /// Keep its folders.
+    Folders,
     /// Prove it.
     Prove,
     /// Delete backups.
@@ -39,8 +41,8 @@ impl Kind {
     #[must_use]
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Backup => &[Part::Backup, Part::Prove],
-            Self::Daily => &[Part::Backup, Part::Prove, Part::Prune],
+            Self::Backup => &[Part::Backup, Part::Folders, Part::Prove],
+            Self::Daily => &[Part::Backup, Part::Folders, Part::Prove, Part::Prune],
             Self::Verify => &[Part::Prove],
             Self::Prune => &[Part::Prune],
         }
@@ -63,6 +65,7 @@ impl Part {
     pub fn word(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Folders => "folders",
             Self::Prove => "prove",
             Self::Prune => "prune",
         }
@@ -73,15 +76,16 @@ impl Part {
     pub fn unit_kind(self) -> &'static str {
         match self {
             Self::Backup | Self::Prune => "backup",
+            Self::Folders => "folders",
             Self::Prove => "prove",
         }
     }
 
     /// Whether no deployment may run beside it: it reads the live database, or uses the unit that a deployment uses.
-    /// A proof touches nothing of production, and is stopped when a deployment begins.
+    /// The others touch nothing of production, and are stopped when a deployment begins.
     #[must_use]
     pub fn is_exclusive(self) -> bool {
-        self != Self::Prove
+        !matches!(self, Self::Folders | Self::Prove)
     }
 }
 
@@ -96,6 +100,9 @@ pub struct Care {
     pub boot: Boot,
     /// The backup it is about, once there is one.
     pub backup: Option<BackupName>,
+    /// Parts that the application has no use for.
+    #[serde(default)]
+    pub without: Vec<Part>,
     /// Its parts so far.
     pub parts: Vec<Progress>,
 }
@@ -123,7 +130,7 @@ impl Care {
     /// Newly asked.
     #[must_use]
     pub fn new(kind: Kind, by: String, boot: Boot, backup: Option<BackupName>) -> Self {
-        Self { kind, by, boot, backup, parts: Vec::new() }
+        Self { kind, by, boot, backup, without: Vec::new(), parts: Vec::new() }
     }
 
     /// The part that is next, or that is being done; `None`: it is over.
@@ -133,7 +140,7 @@ impl Care {
             return None;
         }
         let over = |part: &&Part| !self.parts.iter().any(|done| done.part == **part && done.state != "running");
-        self.kind.parts().iter().find(over).copied()
+        self.kind.parts().iter().filter(|part| !self.without.contains(part)).find(over).copied()
     }
 
     /// The part that was begun and has not ended.
@@ -195,14 +202,15 @@ mod tests {
     fn one_part_after_another_and_none_after_a_failure() {
         use Part::*;
         type Case = (Kind, &'static [(Part, &'static str)], Option<Part>, &'static str);
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             (Kind::Daily, &[], Some(Backup), "running"),
             (Kind::Daily, &[(Backup, "running")], Some(Backup), "running"),
-            (Kind::Daily, &[(Backup, "done")], Some(Prove), "running"),
+            (Kind::Daily, &[(Backup, "done")], Some(Folders), "running"),
+            (Kind::Daily, &[(Backup, "done"), (Folders, "done")], Some(Prove), "running"),
             (Kind::Daily, &[(Backup, "done"), (Prove, "failed")], None, "failed"),
-            (Kind::Daily, &[(Backup, "done"), (Prove, "done")], Some(Prune), "running"),
-            (Kind::Daily, &[(Backup, "done"), (Prove, "done"), (Prune, "skipped")], None, "done"),
-            (Kind::Backup, &[(Backup, "done"), (Prove, "done")], None, "done"),
+            (Kind::Daily, &[(Backup, "done"), (Folders, "done"), (Prove, "done")], Some(Prune), "running"),
+            (Kind::Daily, &[(Backup, "done"), (Folders, "done"), (Prove, "done"), (Prune, "skipped")], None, "done"),
+            (Kind::Backup, &[(Backup, "done"), (Folders, "done"), (Prove, "done")], None, "done"),
             (Kind::Verify, &[], Some(Prove), "running"),
         ];
         for (kind, parts, next, state) in cases {
@@ -212,8 +220,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_application_has_no_use_for_is_left_out() {
+        let mut care = with(Kind::Daily, &[(Part::Backup, "done")]);
+        care.without = vec![Part::Folders];
+        assert_eq!(care.next(), Some(Part::Prove));
+    }
+
+    #[test]
     fn the_stored_name_is_the_word() {
-        for part in [Part::Backup, Part::Prove, Part::Prune] {
+        for part in [Part::Backup, Part::Folders, Part::Prove, Part::Prune] {
             assert_eq!(serde_json::to_value(part).unwrap(), part.word());
         }
     }

@@ -7,7 +7,8 @@ use super::audit::Who;
 use super::gates::outside::Outside;
 use super::gates::{Judgement, Override};
 use super::lane::Lane;
-use super::names::{ReleaseId, SchemaRevision, Sha, UnitName};
+use super::leaving::Leaving;
+use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
 use super::step::Step;
 use super::trigger::Trigger;
@@ -120,6 +121,23 @@ pub enum Goal {
     Revision(Option<super::names::Wanted>),
     /// A release that is kept on this server.
     Release(ReleaseId),
+    /// A backup, in place of the live database.
+    Restore(Restoring),
+}
+
+/// Which backup is to be live, and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// The backup.
+    pub backup: BackupName,
+    /// The release that is to run on it: the live one, unless another was named.
+    pub release: ReleaseId,
+    /// The schema's revisions in it.
+    pub schema: Vec<SchemaRevision>,
+    /// The release that ran when it was taken.
+    pub running: Option<ReleaseId>,
+    /// What it sees, as `pg_current_snapshot()` told it; `None` if it was taken on another server.
+    pub snapshot: Option<String>,
 }
 
 /// The world before a step: what recovery compares with.
@@ -188,10 +206,21 @@ pub enum Output {
         /// SHA-256 of the file, in hexadecimal.
         sha256: String,
     },
+    /// The folders of a backup were kept.
+    Kept {
+        /// Files in them.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+        /// Bytes that no backup before had, as they are stored.
+        new_bytes: u64,
+        /// How many did not hold still while they were read.
+        restless: usize,
+    },
     /// A backup was proven.
     Proven {
         /// The backup.
-        backup: super::names::BackupName,
+        backup: BackupName,
         /// How many tables were compared.
         tables: usize,
         /// How many rows they have.
@@ -200,7 +229,7 @@ pub enum Output {
     /// Backups were deleted.
     Forgotten {
         /// Their names.
-        backups: Vec<super::names::BackupName>,
+        backups: Vec<BackupName>,
     },
     /// The units are up, with these runs.
     Up(Vec<UnitWas>),
@@ -213,6 +242,30 @@ pub enum Output {
     Twinned {
         /// Its name.
         database: String,
+        /// What it sees, as `pg_current_snapshot()` tells it.
+        #[serde(default)]
+        snapshot: Option<String>,
+    },
+    /// A backup was restored beside the live database, and is what its manifest says.
+    Loaded {
+        /// The name of the database.
+        database: String,
+        /// How many tables were compared.
+        tables: usize,
+        /// How many rows they have.
+        rows: u64,
+    },
+    /// The restored database is live.
+    Swapped {
+        /// The name under which the one is kept that was live.
+        quarantine: String,
+    },
+    /// What only the database has that was kept aside.
+    Counted {
+        /// Its name.
+        quarantine: String,
+        /// Its tables.
+        tables: Vec<Leaving>,
     },
     /// The schema is at these revisions now.
     Migrated {
@@ -287,6 +340,11 @@ pub enum Restored {
     },
     /// Case 3: the schema has changed and there is nothing to swap back to; a person must look.
     HandedOver,
+    /// The database from before a restore is live again; the restored one is kept aside under this name.
+    Reverted {
+        /// The restored database.
+        aside: String,
+    },
 }
 
 /// Why a step failed: for people first.

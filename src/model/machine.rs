@@ -66,7 +66,11 @@ pub fn next(journal: &Journal) -> Next {
 /// The steps that lie before this deployment, as far as they are known.
 #[must_use]
 pub fn plan(journal: &Journal) -> Vec<Step> {
-    let kept = matches!(journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
+    let goal = journal.order().map(|order| &order.goal);
+    if matches!(goal, Some(Goal::Restore(_))) {
+        return Step::restore_plan();
+    }
+    let kept = matches!(goal, Some(Goal::Release(_)));
     Step::plan(journal.inspected().map(|inspected| inspected.lane), kept)
 }
 
@@ -94,6 +98,7 @@ pub fn touched(journal: &Journal) -> bool {
 pub fn release(journal: &Journal, own: ReleaseId) -> ReleaseId {
     match journal.order().map(|order| &order.goal) {
         Some(Goal::Release(kept)) => *kept,
+        Some(Goal::Restore(restoring)) => restoring.release,
         _ => own,
     }
 }
@@ -117,7 +122,8 @@ pub fn at_boot(journal: &Journal, boot: &Boot, own: ReleaseId) -> Option<AtBoot>
         return Some(AtBoot::Link(Some(release(journal, own))));
     }
     let from = journal.order().and_then(|order| order.from);
-    if journal.touched(Step::Migrate) { Some(AtBoot::Hold(from)) } else { Some(AtBoot::Link(from)) }
+    let unsettled = journal.touched(Step::Migrate) || journal.touched(Step::Swap);
+    if unsettled { Some(AtBoot::Hold(from)) } else { Some(AtBoot::Link(from)) }
 }
 
 /// The step whose intent has no outcome yet.
@@ -238,7 +244,7 @@ fn backward(journal: &Journal, trouble: &Trouble) -> Next {
         return Next::Finished(Verdict::NeedsOperator, Some(why.to_owned()));
     }
     if let Some(step) = first_undone(journal, &undo(journal)) {
-        if journal.attempts(step) >= ATTEMPTS {
+        if journal.attempts(step) >= ATTEMPTS && !step.is_optional() {
             return Next::Finished(
                 Verdict::NeedsOperator,
                 Some(format!("step {} of the rollback failed", step.word())),
@@ -268,12 +274,14 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
         }
     };
     when(was(Step::Stop), Step::Halt);
-    when(was(Step::Twin) || was(Step::Migrate), Step::Restore);
+    when([Step::Twin, Step::Migrate, Step::Load].into_iter().any(was), Step::Restore);
     when(was(Step::Switch), Step::SwitchBack);
     when(was(Step::Fence), Step::Unfence);
     when(was(Step::Stop) && had_release, Step::Return);
     when(was(Step::Stop) && had_release, Step::Reprobe);
     when(was(Step::Close), Step::Reopen);
     when(was(Step::Stop) && had_release, Step::ReturnWorkers);
+    // When everything runs again there is time for it.
+    when(matches!(journal.output(Step::Restore), Some(Output::Restored(Restored::SwappedBack { .. }))), Step::Count);
     steps
 }

@@ -61,8 +61,18 @@ pub enum Work {
         #[serde(default)]
         revision: Option<Sha>,
     },
+    /// Keep the folders that the manifest of a backup names.
+    Folders {
+        /// The backup.
+        backup: BackupName,
+    },
     /// Prove a backup: restore it into a cluster of its own and compare.
     Prove {
+        /// The backup.
+        backup: BackupName,
+    },
+    /// Restore a backup into the database that was made for this deployment beside the live one.
+    Restore {
         /// The backup.
         backup: BackupName,
     },
@@ -121,7 +131,9 @@ impl Work {
             Self::Inspect { .. } => "inspect",
             // Who owns the backups deletes them.
             Self::Backup { .. } | Self::Forget { .. } => "backup",
+            Self::Folders { .. } => "folders",
             Self::Prove { .. } => "prove",
+            Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
             Self::Prune { .. } => "prune",

@@ -23,6 +23,8 @@ pub enum Step {
     Clearance,
     /// Back up the database.
     Backup,
+    /// Restore a backup into a database beside the live one, and compare.
+    Load,
     /// Close the door: nginx answers 503.
     Close,
     /// Stop the units of the application.
@@ -33,6 +35,8 @@ pub enum Step {
     Twin,
     /// Run the pending migrations.
     Migrate,
+    /// Make the restored database the live one, and keep the live one aside.
+    Swap,
     /// Point the link at the new release.
     Switch,
     /// Let the application's own role connect again, still behind the closed door.
@@ -49,6 +53,8 @@ pub enum Step {
     Bake,
     /// Record the release as the good one.
     Settle,
+    /// Count what only the database has that was kept aside.
+    Count,
     /// Delete what is no longer needed.
     Prune,
 
@@ -74,7 +80,7 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Fetch,
         Gates,
         Build,
@@ -82,11 +88,13 @@ impl Step {
         Inspect,
         Clearance,
         Backup,
+        Load,
         Close,
         Stop,
         Fence,
         Twin,
         Migrate,
+        Swap,
         Switch,
         Admit,
         Start,
@@ -95,6 +103,7 @@ impl Step {
         Workers,
         Bake,
         Settle,
+        Count,
         Prune,
         Halt,
         Restore,
@@ -117,11 +126,13 @@ impl Step {
             Inspect => "inspect",
             Clearance => "clearance",
             Backup => "backup",
+            Load => "load",
             Close => "close",
             Stop => "stop",
             Fence => "fence",
             Twin => "twin",
             Migrate => "migrate",
+            Swap => "swap",
             Switch => "switch",
             Admit => "admit",
             Start => "start",
@@ -130,6 +141,7 @@ impl Step {
             Workers => "workers",
             Bake => "bake",
             Settle => "settle",
+            Count => "count",
             Prune => "prune",
             Halt => "halt",
             Restore => "restore",
@@ -152,11 +164,12 @@ impl Step {
             Seal => Some("seal"),
             Inspect => Some("inspect"),
             Backup => Some("backup"),
+            Load => Some("restore"),
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Switch | Admit | Start | Open | Workers | Settle
-            | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers
+            | Settle | Count | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -169,7 +182,7 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Settle | Prune)
+        !matches!(self, Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Load | Settle | Count | Prune)
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -193,7 +206,7 @@ impl Step {
     /// Whether its failure leaves the result as it is.
     #[must_use]
     pub fn is_optional(self) -> bool {
-        self == Prune
+        matches!(self, Count | Prune)
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
@@ -216,6 +229,15 @@ impl Step {
         }
         plan
     }
+
+    /// The steps in order that put a backup in the live database's place.
+    #[must_use]
+    pub fn restore_plan() -> Vec<Self> {
+        vec![
+            Inspect, Load, Close, Stop, Fence, Swap, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle, Count,
+            Prune,
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -231,10 +253,10 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        for lane in [Lane::Code, Lane::Fenced] {
-            let plan = Step::plan(Some(lane), false);
+        let plans = [Lane::Code, Lane::Fenced].map(|lane| Step::plan(Some(lane), false));
+        for plan in plans.into_iter().chain([Step::restore_plan()]) {
             let first = plan.iter().position(|step| step.touches()).unwrap();
-            assert!(plan[first..].iter().all(|step| step.touches() || *step == Settle || *step == Prune), "{lane:?}");
+            assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");
         }
     }
 }

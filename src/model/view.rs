@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::gates::Answer;
 use super::journal::{Cause, Invocation, Pending};
 use super::lane::Lane;
+use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
 use super::step::Step;
@@ -21,7 +22,7 @@ pub struct DeploymentView {
     pub state: String,
     /// How it ended, if it has.
     pub verdict: Option<Verdict>,
-    /// "deploy" or "rollback".
+    /// "deploy", "rollback" or "restore".
     pub kind: String,
     /// What was asked for, as a person reads it.
     pub wanted: String,
@@ -61,6 +62,9 @@ pub struct DeploymentView {
     /// What the gates answered last.
     #[serde(default)]
     pub gates: Vec<Answer>,
+    /// What only the database has that was kept aside, once that is counted.
+    #[serde(default)]
+    pub only_aside: Vec<Leaving>,
     /// More to say about the end.
     pub note: Option<String>,
     /// Runs of units that belong to it, for the journal: of the steps, and of the application as it started it.
@@ -160,7 +164,7 @@ pub struct HistoryRow {
     pub id: DeploymentId,
     /// The application.
     pub app: App,
-    /// "deploy" or "rollback".
+    /// "deploy", "rollback" or "restore".
     pub kind: String,
     /// "running", "waiting" for a gate, or the word of the verdict.
     pub state: String,

@@ -4,9 +4,9 @@
 mod dump;
 mod forget;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::output::say;
 use super::postgres::{connection_name, program, version_of};
+use super::sealed::create;
 use super::{Job, Outcome, blocking, files, not_mine};
 use crate::config::{Database, Migrations};
 use crate::database::{Cluster, Snapshot, create_database};
@@ -84,6 +85,7 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         extensions: moment.extensions().await?,
         snapshot: moment.text.clone(),
         lsn: moment.lsn.clone(),
+        system: Some(cluster.system().await?),
         tables: Vec::new(),
         // Before the dump begins: then what is restored is never behind.
         sequences: moment.sequences().await?,
@@ -91,6 +93,8 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         raw_bytes: 0,
         dump: model::File::default(),
         globals: model::File::default(),
+        // What a deployment migrates is the database.
+        folders: if deployment.is_none() { job.settings.backup.folders.clone() } else { Vec::new() },
         at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         took: 0,
         level: Level::Written,
@@ -223,10 +227,6 @@ fn sweep(home: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)
 }
 
 fn write(path: &Path, text: &[u8]) -> std::io::Result<model::File> {

@@ -4,7 +4,8 @@
 //! It runs as a user who can read backups and not write them, and who reaches nothing of production. What it finds it
 //! writes where the owner of the backups cannot.
 
-mod archive;
+pub(super) mod archive;
+mod folders;
 mod scratch;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,11 +17,13 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use self::archive::Reader;
+use self::folders::Folders;
 use self::scratch::Scratch;
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
 use super::postgres::{connection_name, program};
 use super::{Job, Outcome, blocking, files, not_mine};
+use crate::database::Cluster;
 use crate::model::backup::{Level, Locale, Manifest, Proof, Reached, differences};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::BackupName;
@@ -62,10 +65,17 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     let home = job.at(&paths::rehearsals(app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot keep the proof of backup {name}: {error}"));
     let (manifest, digest) = read_manifest(&folder, name)?;
-    let mut proof =
-        Proof { backup: name.clone(), manifest: digest, level: Level::Written, reached: Vec::new(), problem: None };
+    let mut proof = Proof {
+        backup: name.clone(),
+        manifest: digest,
+        level: Level::Written,
+        files: None,
+        reached: Vec::new(),
+        problem: None,
+    };
     let room = home.join("scratch");
-    let found = climb(&folder, &room, &manifest, &mut proof, wrap).await;
+    let backups = job.at(&paths::backups(app));
+    let found = climb(&backups, &folder, &room, &manifest, &mut proof, wrap).await;
     // What lies there is a copy of production's rows.
     scratch::clear(&room).map_err(cannot)?;
     let outcome = match found {
@@ -84,7 +94,7 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
 }
 
 /// The manifest, and the digest of its text.
-fn read_manifest(folder: &Path, name: &BackupName) -> Result<(Manifest, String), Cause> {
+pub(super) fn read_manifest(folder: &Path, name: &BackupName) -> Result<(Manifest, String), Cause> {
     let path = folder.join(MANIFEST);
     let bad = |why: String| Cause::new(format!("backup {name} is NOT good: {}: {why}", path.display()));
     let mut text = Vec::new();
@@ -101,6 +111,7 @@ fn read_manifest(folder: &Path, name: &BackupName) -> Result<(Manifest, String),
 
 /// Level after level, as far as the backup carries.
 async fn climb(
+    home: &Path,
     folder: &Path,
     room: &Path,
     manifest: &Manifest,
@@ -113,11 +124,19 @@ async fn climb(
         let (path, file) = (path.clone(), file.clone());
         blocking(move || archive::checksum(&path, &file)).await.map_err(Damaged)?;
     }
+    let folders = Folders::read(home, folder, manifest, &proof.manifest).map_err(Damaged)?;
+    proof.files = folders.as_ref().map(|folders| folders.digest.clone());
+    if let Some(folders) = folders.clone() {
+        blocking(move || folders.checksum()).await.map_err(Damaged)?;
+    }
     reached(proof, Level::Checksummed, &mut clock);
 
     let pg_restore = program(manifest.server, "pg_restore").map_err(Unable)?;
     let reader = Reader { dump, program: pg_restore, raw_bytes: manifest.raw_bytes };
     decode(reader.clone(), vec!["--file=/dev/null".to_owned()]).await.map_err(Damaged)?;
+    if let Some(folders) = folders {
+        blocking(move || folders.decode()).await.map_err(Damaged)?;
+    }
     reached(proof, Level::Decodes, &mut clock);
 
     scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
@@ -148,29 +167,37 @@ async fn restore_and_compare(
     reached(proof, Level::Restored, clock);
 
     let found = compare(scratch, manifest, globals).await.map_err(Unable)?;
-    if found.is_empty() {
-        reached(proof, Level::Matched, clock);
-        return Ok(());
+    if let Some(cause) = differs(found) {
+        return Err(Damaged(cause));
     }
-    let what = match found.as_slice() {
-        [one] => format!("it was restored, but {one}"),
-        [one, rest @ ..] => format!("it was restored, but {one}, and {} more differences", rest.len()),
-        [] => String::new(),
-    };
-    Err(Damaged(Cause { tail: found.into_iter().take(TOLD).collect(), ..Cause::new(what) }))
+    reached(proof, Level::Matched, clock);
+    Ok(())
 }
 
-async fn decode(reader: Reader, arguments: Vec<String>) -> Result<(), Cause> {
+/// Reads all of a dump with `pg_restore` and these arguments, in a thread of its own.
+pub(super) async fn decode(reader: Reader, arguments: Vec<String>) -> Result<(), Cause> {
     blocking(move || reader.read(&arguments)).await
 }
 
 /// How what was restored differs from what the manifest says.
 async fn compare(scratch: &Scratch, manifest: &Manifest, globals: &Path) -> Result<Vec<String>, Cause> {
+    let mut found = content(&scratch.cluster, &manifest.database, manifest).await?;
+    let text = fs::read_to_string(globals).map_err(files::on(globals))?;
+    for statement in scratch.cluster.belongings(&manifest.database).await? {
+        if !text.contains(&format!("{statement};\n")) {
+            found.push(format!("it has a setting that it should not have: {statement}"));
+        }
+    }
+    Ok(found)
+}
+
+/// How the content of database `db` differs from what the manifest says: rows, sequences, locale, extensions.
+pub(super) async fn content(cluster: &Cluster, db: &str, manifest: &Manifest) -> Result<Vec<String>, Cause> {
     let listed = |schema: &str, name: &str| {
         let mut tables = manifest.tables.iter();
         tables.find(|table| table.schema == schema && table.name == name).is_none_or(|table| table.hash.is_some())
     };
-    let mut moment = scratch.cluster.snapshot(&manifest.database).await?;
+    let mut moment = cluster.snapshot(db).await?;
     let (sequences, tables) = (moment.sequences().await?, moment.tables(|schema, name, _| listed(schema, name)).await?);
     let (locale, extensions) = (moment.locale().await?, moment.extensions().await?);
     moment.close().await;
@@ -187,13 +214,17 @@ async fn compare(scratch: &Scratch, manifest: &Manifest, globals: &Path) -> Resu
             Some(_) => {}
         }
     }
-    let text = fs::read_to_string(globals).map_err(files::on(globals))?;
-    for statement in scratch.cluster.belongings(&manifest.database).await? {
-        if !text.contains(&format!("{statement};\n")) {
-            found.push(format!("it has a setting that it should not have: {statement}"));
-        }
-    }
     Ok(found)
+}
+
+/// The differences in one sentence, and the first of them one by one; `None` if there are none.
+pub(super) fn differs(found: Vec<String>) -> Option<Cause> {
+    let what = match found.as_slice() {
+        [] => return None,
+        [one] => format!("it was restored, but {one}"),
+        [one, rest @ ..] => format!("it was restored, but {one}, and {} more differences", rest.len()),
+    };
+    Some(Cause { tail: found.into_iter().take(TOLD).collect(), ..Cause::new(what) })
 }
 
 fn reached(proof: &mut Proof, level: Level, clock: &mut Instant) {
@@ -248,4 +279,6 @@ pub fn proof_path(proofs: &Path, name: &BackupName) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests;
+mod folder_tests;
+#[cfg(test)]
+pub(super) mod tests;

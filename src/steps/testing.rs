@@ -99,6 +99,7 @@ fn settings(app: App, root: &Path) -> Settings {
             keep_days: 30,
             min_keep: 5,
             max_bytes: None,
+            folders: Vec::new(),
             hash_limit: 20_000_000_000,
         },
         gates: Default::default(),

@@ -188,12 +188,13 @@ impl Consequence {
                 ..Self::default()
             },
             // A person has gone back from it. If that leads to the same revision, nothing was wrong with it.
-            (Goal::Release(_), Verdict::Deployed) if from.is_some() && from != revision => Self {
+            (Goal::Release(_) | Goal::Restore(_), Verdict::Deployed) if from.is_some() && from != revision => Self {
                 paused: Some(format!("{} went back from {} in deployment {id}", order.by, short(&from))),
                 quarantined: from.map(|from| (from, "was rolled back")),
                 ..Self::default()
             },
-            (Goal::Release(_), _) | (_, Verdict::Aborted | Verdict::Refused | Verdict::Superseded) => Self::default(),
+            (Goal::Release(_) | Goal::Restore(_), _)
+            | (_, Verdict::Aborted | Verdict::Refused | Verdict::Superseded) => Self::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
 
 impl Store {
-    /// Accepts a deployment; its number. `kind` is "deploy" or "rollback", `wanted` is for people; a kept release is
+    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept release is
     /// named, a new one is named after the deployment.
     ///
     /// # Errors
@@ -23,6 +23,7 @@ impl Store {
     ) -> Result<DeploymentId, StoreError> {
         let kept = match order.goal {
             Goal::Release(kept) => Some(kept),
+            Goal::Restore(ref restoring) => Some(restoring.release),
             Goal::Revision(_) => None,
         };
         let mut transaction = self.pool.begin().await?;

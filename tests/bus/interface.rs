@@ -98,6 +98,19 @@ async fn the_interface_is_a_promise() {
           <arg name="app" type="s" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="RestorePlan">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="name" type="s" direction="in"/>
+          <arg name="release" type="u" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="RestoreBackup">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="name" type="s" direction="in"/>
+          <arg name="database" type="s" direction="in"/>
+          <arg name="release" type="u" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
         <method name="DoomedBackups">
           <arg name="app" type="s" direction="in"/>
           <arg type="s" direction="out"/>

@@ -14,7 +14,8 @@ use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
-use tsh_agent::model::names::{App, BackupName, DeploymentId, Sha, Wanted};
+use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 use zbus::Connection;
@@ -193,7 +194,8 @@ impl Core for Script {
     }
 
     async fn audit(&self, _: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
-        let record = json!({"at": 0, "app": "tsh-erp", "by": "olga", "what": "lock", "detail": "stocktaking"}).to_string();
+        let record =
+            json!({"at": 0, "app": "tsh-erp", "by": "olga", "what": "lock", "detail": "stocktaking"}).to_string();
         let entry = |seq: i64| Entry { seq, record: record.clone(), hash: "0".repeat(64) };
         Ok((1..=i64::from(limit.min(2))).map(entry).collect())
     }
@@ -277,6 +279,32 @@ impl Core for Script {
 
     async fn backup(&self, _: App, _: BackupName) -> Result<BackupView, Refusal> {
         Err(Refusal::internal("the script has no backup"))
+    }
+
+    async fn restore_plan(&self, _: App, name: BackupName, release: Option<ReleaseId>) -> Result<RestoreView, Refusal> {
+        let refused = (self.output == "refused").then(|| json!(["release 42 does not fit", "add --release 41"]));
+        let view = json!({
+            "app": "tsh-erp", "database": "tsh_erp", "release": release.map_or(42, |id| id.0), "schema": ["a1"],
+            "live_schema": {"Ok": ["a1"]}, "refused": refused, "free": 90_000_000_000_i64, "need": 2_000_000_000,
+            "keep_days": 7,
+            "backup": {"name": name, "at": 1_795_266_161_000_i64, "deployment": null, "running": 41, "bytes": 10,
+                       "database_bytes": 20, "tables": 1, "rows": 10, "level": "matched", "problem": null},
+            "leaving": {"Ok": [{"schema": "public", "name": "orders", "rows": 12, "since": 3, "other": 10,
+                                "counted": true}]},
+        });
+        Ok(serde_json::from_value(view).unwrap())
+    }
+
+    async fn restore(
+        &self,
+        caller: Caller,
+        app: App,
+        name: BackupName,
+        typed: &str,
+        release: Option<ReleaseId>,
+    ) -> Result<DeploymentId, Refusal> {
+        self.note(format!("{}: restore {app} {name} {typed} {release:?}", by(&caller)));
+        Ok(id())
     }
 
     async fn doomed(&self, _: App) -> Result<Vec<Doomed>, Refusal> {

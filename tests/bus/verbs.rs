@@ -244,6 +244,33 @@ async fn on_a_terminal_the_running_step_is_one_live_line() {
 }
 
 #[tokio::test]
+async fn a_restore_is_confirmed_by_the_name_of_the_database_and_nothing_else() {
+    let bus = Bus::start();
+    let core = Script::of([view(Some("deployed"), &[("load", "done"), ("swap", "done")])]);
+    let _served = bus.serve(&core).await;
+    let name = "20261121T031500Z";
+    let restore = async |more: &[&str]| bus.run(&[&["backup", "restore", name], more].concat()).await;
+    for (more, code, said) in [
+        (&[][..], 2, "there is no terminal to confirm at"),
+        (&["--yes-restore", "yes"], 2, "the database is tsh_erp, and not \"yes\""),
+        (&["--yes"], 2, "unexpected argument"),
+    ] {
+        let refused = restore(more).await;
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(refused.err.contains(said), "{refused:?}");
+    }
+    let shown = restore(&["--dry-run"]).await;
+    assert_eq!(shown.code, 0);
+    assert!(shown.out.contains("3 rows leave the live database, 1 row come back"), "{shown:?}");
+    assert!(restore(&["--dry-run", "--json"]).await.out.contains("\"live_schema\""));
+    assert_eq!(core.asked(), Vec::<String>::new(), "something was done that nobody has confirmed");
+    let done = restore(&["--yes-restore", "tsh_erp", "--release", "41"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let asked = core.asked();
+    assert!(asked[0].ends_with(&format!("restore tsh-erp {name} tsh_erp Some(ReleaseId(41))")), "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_backup_is_shown_part_by_part_and_its_end_is_the_exit_code() {
     for (why, code) in [("", 0), ("it was restored, but table public.item is missing", 1)] {
         let bus = Bus::start();

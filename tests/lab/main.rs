@@ -17,8 +17,10 @@ mod harness {
 mod scenarios {
     mod access;
     mod crash;
+    mod folders;
     mod input;
     mod operator;
+    mod restore;
     mod ssh;
     mod stop;
     mod variants;

@@ -4,6 +4,7 @@ use super::text::{fit, pad, width};
 use super::{Look, Tone, field, fields};
 use crate::model::backup::{BackupRow, BackupView, Doomed, Level, Manifest, Proof, Table};
 use crate::model::care::{CareView, Part, Progress};
+use crate::model::files::Files;
 use crate::when;
 
 /// Largest tables that are shown.
@@ -42,7 +43,7 @@ fn head(cells: &[String], look: &Look) -> String {
 }
 
 /// What is proven, in a word that cannot be mistaken.
-fn level(row: &BackupRow) -> (Tone, String) {
+pub(super) fn level(row: &BackupRow) -> (Tone, String) {
     match row.level {
         None => (Tone::Bad, "NO BACKUP".to_owned()),
         Some(_) if row.problem.is_some() => (Tone::Bad, "NOT GOOD".to_owned()),
@@ -59,17 +60,18 @@ pub fn show(view: &BackupView, look: &Look) -> String {
     out += &field("problem", view.row.problem.as_deref().unwrap_or_default(), look);
     out += &field("folder", &view.folder, look);
     let Some(manifest) = &view.manifest else { return out };
-    out += &about(manifest, look);
+    out += &about(manifest, view, look);
     out += &fields("levels", &levels(manifest, view.proof.as_ref(), look), look);
     out + &fields("tables", &tables(&manifest.tables), look)
 }
 
-fn about(manifest: &Manifest, look: &Look) -> String {
+fn about(manifest: &Manifest, view: &BackupView, look: &Look) -> String {
     let number = |what: &str, id: Option<u32>| id.map(|id| format!("{what} {id}")).unwrap_or_default();
     let mut out = field("database", &format!("{}, {} on disk", manifest.database, size(manifest.database_bytes)), look);
     out += &field("dump", &format!("{}, taken in {}", size(manifest.dump.bytes), took(manifest.took)), look);
     let revision = manifest.revision.as_ref().map(|revision| format!(" ({})", revision.short())).unwrap_or_default();
     let release = number("release", manifest.running.map(|id| id.0));
+    out += &field("files", &files(view.files.as_ref()), look);
     out += &field("running", &format!("{release}{}", if release.is_empty() { "" } else { &revision }), look);
     out += &field("made by", &number("deployment", manifest.deployment.map(|id| id.0)), look);
     let schema: Vec<&str> = manifest.schema.iter().map(|revision| revision.as_str()).collect();
@@ -81,6 +83,17 @@ fn about(manifest: &Manifest, look: &Look) -> String {
         manifest.extensions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     out += &field("extensions", &extensions.join(", "), look);
     out + &field("sha256", &manifest.dump.sha256, look)
+}
+
+/// What is kept of its folders.
+fn files(files: Option<&Files>) -> String {
+    let Some(files) = files else { return String::new() };
+    let (bytes, new) = (size(files.bytes), size(files.new_bytes));
+    let restless = match files.restless.len() {
+        0 => String::new(),
+        count => format!(", {count} changed meanwhile"),
+    };
+    format!("{} of {}, {bytes}; {new} of it new{restless}", files.files, files.folders.join(", "))
 }
 
 /// Each level with its time, and those that were not reached.
@@ -167,7 +180,7 @@ fn took(ms: u64) -> String {
     when::lasted(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
         10_000..10_000_000 => format!("{} kB", bytes / 1_000),

@@ -64,13 +64,32 @@ fn one_backup() {
     let proof = Proof {
         backup: manifest.name.clone(),
         manifest: String::new(),
+        files: None,
         level: Level::Decodes,
         reached: vec![reached(Level::Checksummed), reached(Level::Decodes)],
         problem: Some("pg_restore does not read it".into()),
     };
     let row = row("20261121T031500Z", Some(Level::Decodes), Some("pg_restore does not read it"));
     let folder = "/var/backups/tsh-agent/erp/20261121T031500Z".to_owned();
-    let text = show(&BackupView { row, folder, manifest: Some(manifest), proof: Some(proof) }, &look());
+    let file = manifest.globals.clone();
+    let files = Files {
+        backup: manifest.name.clone(),
+        manifest: String::new(),
+        folders: vec!["uploads".to_owned()],
+        files: 10_000,
+        bytes: 1_000_000_000,
+        objects: 9_990,
+        stored_bytes: 800_000_000,
+        new_bytes: 3_000_000,
+        restless: vec!["uploads/x".to_owned()],
+        left_out: Vec::new(),
+        at: "2026-11-21T03:15:09Z".into(),
+        took: 4_000,
+        listing: file.clone(),
+        index: file,
+    };
+    let view = BackupView { row, folder, manifest: Some(manifest), files: Some(files), proof: Some(proof) };
+    let text = show(&view, &look());
     narrow(&text);
     assert_snapshot!(text, @"
     backup 20261121T031500Z: NOT GOOD
@@ -78,6 +97,7 @@ fn one_backup() {
       folder:     /var/backups/tsh-agent/erp/20261121T031500Z
       database:   erp, 942 MB on disk
       dump:       214 MB, taken in 5.1 s
+      files:      10000 of uploads, 1000 MB; 3000 kB of it new, 1 changed meanwhile
       running:    release 41
       schema:     a1
       server:     PostgreSQL 15.18, UTF8 C.UTF-8, pg_dump (PostgreSQL) 15.18

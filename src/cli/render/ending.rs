@@ -23,22 +23,30 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
         let line = format!("nothing to do: {app} serves {revision} already, as release {release}");
         return look.paint(Tone::Good, &line) + "\n";
     }
-    let line = if view.kind == "rollback" {
+    let line = if view.kind == "restore" {
+        format!("restored {} of {app} in {took}, with release {}", view.wanted, view.release)
+    } else if view.kind == "rollback" {
         format!("rolled back {app} to {revision}, release {} in {took}", view.release)
     } else {
         format!("deployed {app} {revision} as release {} in {took}", view.release)
     };
-    let note = view.note.as_deref().map(|note| field("note", note, look)).unwrap_or_default();
-    format!("{}\n{note}", look.paint(Tone::Good, &line))
+    let database = view.database.as_deref().filter(|_| view.kind == "restore").unwrap_or_default();
+    let note = field("note", view.note.as_deref().unwrap_or_default(), look);
+    format!("{}\n{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
 /// and the next command.
 #[must_use]
 pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
-    let wanted = view.revision.as_ref().map_or_else(|| view.wanted.as_str(), |sha| sha.short());
+    let revision = view.revision.as_ref().filter(|_| view.kind != "restore");
+    let wanted = revision.map_or_else(|| view.wanted.as_str(), |sha| sha.short());
     let (app, id) = (&view.app, view.id);
-    let not = if view.kind == "rollback" { "did not go back to" } else { "was not deployed at" };
+    let not = match view.kind.as_str() {
+        "rollback" => "did not go back to",
+        "restore" => "was not restored from",
+        _ => "was not deployed at",
+    };
     let what = match verdict {
         Verdict::Deployed => return good(view, look),
         Verdict::Failed => format!("{app} {not} {wanted}; production was not touched"),

@@ -46,7 +46,11 @@ type Column = (&'static str, &'static dyn Fn(&HistoryRow, &Look) -> String);
 
 fn subject(row: &HistoryRow) -> String {
     let subject = row.subject.as_deref().unwrap_or_default();
-    if row.kind == "rollback" { format!("rollback: {subject}") } else { subject.to_owned() }
+    match row.kind.as_str() {
+        "rollback" => format!("rollback: {subject}"),
+        "restore" => "restore of a backup".to_owned(),
+        _ => subject.to_owned(),
+    }
 }
 
 fn widest(column: &[String]) -> usize {

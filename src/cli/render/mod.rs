@@ -8,6 +8,7 @@ pub mod ending;
 pub mod gates;
 pub mod history;
 pub mod progress;
+pub mod restore;
 pub mod show;
 pub mod status;
 mod text;
@@ -86,6 +87,15 @@ fn fields(label: &str, texts: &[impl AsRef<str>], look: &Look) -> String {
         out += &format!("{}{line}\n", pad(&head, FIELD));
     }
     out
+}
+
+/// What a deployment of this kind is called.
+fn kind(kind: &str) -> &'static str {
+    match kind {
+        "rollback" => "rollback",
+        "restore" => "restore",
+        _ => "deployment",
+    }
 }
 
 /// One attempt at a step: mark, name, what came of it, how long it took.

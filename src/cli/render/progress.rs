@@ -92,7 +92,11 @@ fn is_over(attempt: &StepView, view: &DeploymentView) -> bool {
 }
 
 fn heading(view: &DeploymentView) -> String {
-    let what = if view.kind == "rollback" { "back to" } else { "deploying" };
+    let what = match view.kind.as_str() {
+        "rollback" => "back to",
+        "restore" => "restoring",
+        _ => "deploying",
+    };
     format!("deployment {} of {}: {what} {} (asked for by {})", view.id, view.app, view.wanted, view.by)
 }
 

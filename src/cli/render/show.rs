@@ -13,7 +13,7 @@ pub fn show(view: &DeploymentView, look: &Look) -> String {
         Some(Verdict::Failed | Verdict::Refused | Verdict::NeedsOperator) => Tone::Bad,
         Some(Verdict::RolledBack | Verdict::Aborted | Verdict::Superseded) | None => Tone::Odd,
     };
-    let what = if view.kind == "rollback" { "rollback" } else { "deployment" };
+    let what = super::kind(&view.kind);
     let mut out = format!("{what} {} of {}: {}\n", view.id, view.app, look.paint(tone, &view.state));
     let asked = format!("{}, by {}, {}", view.wanted, view.by, when::moment(view.accepted, &look.zone));
     out += &field("asked", &asked, look);

@@ -85,7 +85,7 @@ fn since(at: i64, look: &Look) -> String {
 }
 
 fn last(row: &HistoryRow, look: &Look) -> String {
-    let what = if row.kind == "rollback" { "rollback" } else { "deployment" };
+    let what = super::kind(&row.kind);
     let at = when::minute(row.ended.unwrap_or(row.accepted), &look.zone);
     format!("{what} {}: {}, {at}, asked for by {}", row.id, row.state, row.by)
 }

@@ -109,10 +109,10 @@ async fn copies_have_the_same_fingerprint() {
     let scratch = Scratch::new("same").await;
     scratch.app(SCHEMA).await;
     let before = scratch.cluster.fingerprint("same", Some("alembic_version")).await.unwrap();
-    let (twin, quarantine) = aside(&scratch);
+    let (twin, _) = aside(&scratch);
     scratch.cluster.fence("same").await.unwrap();
     scratch.cluster.twin("same", &twin, false).await.unwrap();
-    scratch.cluster.swap_back("same", &twin, &quarantine, None).await.unwrap();
+    scratch.cluster.swap(&back(&scratch), None).await.unwrap();
     assert_eq!(scratch.cluster.fingerprint("same", Some("alembic_version")).await.unwrap(), before);
 
     scratch.root("create database same_restored owner same_app template template0").await;

@@ -11,7 +11,7 @@ async fn only_what_stands_aside_is_dropped() {
     let (twin, quarantine) = aside(&scratch);
     scratch.cluster.fence("keep").await.unwrap();
     scratch.cluster.twin("keep", &twin, false).await.unwrap();
-    scratch.cluster.swap_back("keep", &twin, &quarantine, None).await.unwrap();
+    scratch.cluster.swap(&back(&scratch), None).await.unwrap();
     let next = Aside::twin("keep", DeploymentId(8));
     scratch.cluster.twin("keep", &next, false).await.unwrap();
 

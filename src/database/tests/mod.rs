@@ -3,6 +3,7 @@
 mod fence;
 mod fingerprint;
 mod guard;
+mod restored;
 mod swap;
 
 use super::*;
@@ -30,6 +31,12 @@ async fn bound(scratch: &Scratch, db: &str) -> Vec<Option<String>> {
 /// Copy and quarantine of a scratch database in deployment 7.
 fn aside(scratch: &Scratch) -> (Aside, Aside) {
     (Aside::twin(&scratch.name, DeploymentId(7)), Aside::quarantine(&scratch.name, DeploymentId(7)))
+}
+
+/// Going back in deployment 7.
+fn back(scratch: &Scratch) -> Swap {
+    let (incoming, outgoing) = aside(scratch);
+    Swap { db: scratch.name.clone(), incoming, outgoing, note: "tsh-agent: left by the failed deployment 7".into() }
 }
 
 #[test]

@@ -15,8 +15,13 @@ pub fn twin_name<W: World>(engine: &Engine<'_, W>) -> String {
     Aside::twin(database_name(engine), engine.id).name().to_owned()
 }
 
-fn quarantine_name<W: World>(engine: &Engine<'_, W>) -> String {
+pub(super) fn quarantine_name<W: World>(engine: &Engine<'_, W>) -> String {
     Aside::quarantine(database_name(engine), engine.id).name().to_owned()
+}
+
+/// The database in which this deployment makes a backup ready.
+pub(super) fn restored_name<W: World>(engine: &Engine<'_, W>) -> String {
+    Aside::restored(database_name(engine), engine.id).name().to_owned()
 }
 
 fn database_name<'e, W: World>(engine: &'e Engine<'_, W>) -> &'e str {
@@ -35,6 +40,9 @@ pub fn target<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
 
 /// A kept release may only be made live on a schema that it knows: its migrations never run again.
 pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    if let Some(restoring) = super::restore::goal(engine) {
+        return super::restore::fits(restoring, inspected);
+    }
     let kept = matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
     if kept && inspected.lane != Lane::Code {
         let first = inspected.pending.first().map(|pending| pending.revision.to_string()).unwrap_or_default();
@@ -47,6 +55,9 @@ pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Ac
 /// What an inspection that fails means for somebody who wants to go back: old code on a schema that it was never
 /// tried on, which is not done by itself.
 pub fn not_back<W: World>(engine: &Engine<'_, W>, mut cause: Cause) -> Cause {
+    if let Some(restoring) = super::restore::goal(engine) {
+        return super::restore::does_not_know(restoring, cause);
+    }
     if matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_))) {
         let hint = "going back is not proven to be safe (case 3), so nothing was moved: mend forward with \
                     `tsh-agent deploy REVISION`";
@@ -77,7 +88,7 @@ pub async fn arrived<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
     )))
 }
 
-fn words(revisions: &[SchemaRevision]) -> String {
+pub(super) fn words(revisions: &[SchemaRevision]) -> String {
     let words: Vec<&str> = revisions.iter().map(SchemaRevision::as_str).collect();
     if words.is_empty() { "no revision".to_owned() } else { words.join(", ") }
 }
@@ -90,7 +101,7 @@ pub async fn access<W: World>(engine: &mut Engine<'_, W>) -> Act<Before> {
     }
 }
 
-fn original<W: World>(engine: &Engine<'_, W>) -> Option<String> {
+pub(super) fn original<W: World>(engine: &Engine<'_, W>) -> Option<String> {
     match engine.journal.first_before(Step::Fence) {
         Some(Before::Access(access)) => access.clone(),
         _ => None,
@@ -106,8 +117,9 @@ pub async fn fence<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 /// Makes the rollback point.
 pub async fn twin<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
     let again = engine.journal.attempts(Step::Twin) > 1;
+    let snapshot = Some(engine.world.moment().await?);
     engine.world.twin(again).await?;
-    Ok(Output::Twinned { database: twin_name(engine) })
+    Ok(Output::Twinned { database: twin_name(engine), snapshot })
 }
 
 /// Lets the application in again, behind the closed door.
@@ -126,6 +138,9 @@ pub async fn open<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 
 /// Decides from facts what becomes of the database, and does it.
 pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
+    if super::restore::goal(engine).is_some() {
+        return super::restore::revert(engine).await;
+    }
     engine.world.settle_migration().await?;
     // An earlier attempt may have swapped already; calling again finishes what it left.
     let verdict = if engine.world.has_quarantine().await? { Move::SwapBack } else { decide(engine).await? };

@@ -3,6 +3,7 @@
 pub mod database;
 pub mod gates;
 pub mod link;
+pub mod restore;
 pub mod settle;
 pub mod step_unit;
 pub mod units;

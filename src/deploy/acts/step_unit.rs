@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{database, units};
+use super::{database, restore, units};
 use crate::config::Role;
 use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
@@ -31,6 +31,9 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
     }
     if step == Step::Inspect {
         units_exist(engine).await?;
+    }
+    if step == Step::Load {
+        restore::make_room(engine).await?;
     }
     let request = request(engine, step).await?;
     engine.world.begin_step(kind(step), &request).await?;
@@ -68,6 +71,7 @@ async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Repo
     let out = match report {
         Report::Done(out) => out,
         Report::Failed(cause) if step == Step::Inspect => return Err(database::not_back(engine, cause)),
+        Report::Failed(cause) if step == Step::Load => return Err(restore::give_up(engine, cause).await),
         Report::Failed(cause) => return Err(cause),
     };
     match (step, out) {
@@ -129,7 +133,17 @@ pub async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Re
         Step::Gates | Step::Clearance => Work::Gates { revision: revision(engine)? },
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
-        Step::Inspect => Work::Inspect { current: database::schema(engine).await? },
+        Step::Inspect => {
+            let current = match restore::goal(engine).map(|restoring| restoring.schema.clone()) {
+                Some(schema) => schema,
+                None => database::schema(engine).await?,
+            };
+            Work::Inspect { current }
+        }
+        Step::Load => match restore::goal(engine) {
+            Some(restoring) => Work::Restore { backup: restoring.backup.clone() },
+            None => return Err(Cause::new("there is no backup to restore")),
+        },
         Step::Backup => {
             let order = engine.journal.order();
             let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();

@@ -27,6 +27,8 @@ pub struct Db {
     pub owner_shut_out: bool,
     pub public_shut_out: bool,
     pub rows: BTreeSet<u32>,
+    /// It is a backup that was restored whole.
+    pub from_backup: bool,
 }
 
 #[derive(Clone)]
@@ -39,6 +41,7 @@ pub struct Disk {
     pub live: Db,
     pub twin: Option<Db>,
     pub quarantine: Option<Db>,
+    pub restored: Option<Db>,
     pub acknowledged: BTreeSet<u32>,
     pub boots: u32,
     pub runs: u32,
@@ -68,6 +71,8 @@ pub enum Crash {
 #[derive(Clone, Debug)]
 pub struct Script {
     pub lane: Lane,
+    /// A backup takes the live database's place; else a revision is deployed.
+    pub restore: bool,
     pub first: bool,
     pub fails: Option<Step>,
     /// A failing or killed step leaves half of its work behind.
@@ -112,6 +117,7 @@ impl Sim {
             live: Db::default(),
             twin: None,
             quarantine: None,
+            restored: None,
             acknowledged: BTreeSet::new(),
             boots: 1,
             runs: 0,
@@ -248,10 +254,11 @@ impl Sim {
             Work::Seal { .. } => Some(Step::Seal),
             Work::Inspect { .. } => Some(Step::Inspect),
             Work::Backup { .. } => Some(Step::Backup),
+            Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
             Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
-            Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -298,7 +305,18 @@ impl Sim {
                 pending: if self.script.lane == Lane::Code { vec![] } else { vec![pending("1")] },
                 fingerprint: None,
             }),
-            Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Restore { .. } => {
+                let Some(room) = &mut self.disk.restored else {
+                    self.violations.push("restored into nothing".into());
+                    return Report::Failed(Cause::new("no room"));
+                };
+                if room.from_backup {
+                    self.violations.push("restored twice into the same database".into());
+                }
+                room.from_backup = true;
+                Output::Loaded { database: String::new(), tables: 1, rows: 1 }
+            }
             Work::Backup { .. } => Output::BackedUp { name: String::new(), bytes: 1, sha256: String::new() },
             Work::Migrate { .. } => {
                 if self.disk.live.schema != 0 {

@@ -1,15 +1,16 @@
 //! Every failing step × every crash point × a second crash in recovery: all end whole.
 #![expect(clippy::print_stdout, reason = "the count is what is to be shown")]
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{Crash, ID, NEW, OLD, Script, Sim};
+use super::{Crash, Db, ID, NEW, OLD, Script, Sim};
 use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::World;
-use crate::model::journal::{Fact, Goal, Journal, Order};
+use crate::model::journal::{Fact, Goal, Journal, Order, Restoring};
 use crate::model::lane::Lane;
 use crate::model::machine::{self, Next};
 use crate::model::outcome::Verdict;
@@ -22,18 +23,31 @@ fn settings() -> Settings {
 
 type Decide = fn(&Journal) -> Next;
 
+macro_rules! without {
+    ($($step:ident),*) => {
+        [$((Step::$step, (|journal: &Journal| skip(journal, Step::$step)) as Decide)),*]
+    };
+}
+
 /// Runs the core once, from what is on disk, until it settles or crashes.
 fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdict> {
     let journal = Journal(sim.disk.journal.clone());
     let fresh = journal.0.is_empty();
     let first = sim.script.first;
+    let restoring = Restoring {
+        backup: "20260101T000000Z".parse().unwrap(),
+        release: OLD,
+        schema: vec!["0".parse().unwrap()],
+        running: None,
+        snapshot: None,
+    };
     let order = Order {
-        goal: Goal::Revision(None),
+        goal: if sim.script.restore { Goal::Restore(restoring) } else { Goal::Revision(None) },
         from: (!first).then_some(OLD),
         from_revision: (!first).then(|| "a".repeat(40).parse().unwrap()),
-        revision: None,
+        revision: sim.script.restore.then(|| "a".repeat(40).parse().unwrap()),
         by: "olga".into(),
-        force: false,
+        force: sim.script.restore,
         overrides: vec![],
         who: Default::default(),
         trigger: if sim.script.quarantined { Trigger::Poll } else { Trigger::Person },
@@ -93,8 +107,21 @@ fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
         }
     };
     let old = (!sim.script.first).then_some(OLD);
-    check(sim.disk.live.rows == sim.disk.acknowledged, "acknowledged rows are missing");
+    let kept = |db: &Option<Db>| db.as_ref().map(|db| db.rows.clone()).unwrap_or_default();
+    let restored = sim.disk.live.from_backup;
+    if restored {
+        let everywhere: BTreeSet<u32> = sim.disk.live.rows.union(&kept(&sim.disk.quarantine)).copied().collect();
+        check(everywhere == sim.disk.acknowledged, "acknowledged rows are neither live nor in the quarantine");
+    } else {
+        check(sim.disk.live.rows == sim.disk.acknowledged, "acknowledged rows are missing");
+    }
     match verdict {
+        Verdict::Deployed if sim.script.restore => {
+            check(restored, "restored, but another database is live");
+            check(sim.serving() == Some(OLD), "restored, but not serving");
+            check(sim.worker() == Some(OLD), "restored, but the worker does not run");
+            check(sim.disk.quarantine.is_some(), "restored, but the database that was live is gone");
+        }
         Verdict::Deployed => {
             check(sim.disk.link == Some(NEW), "deployed, but the link is old");
             check(sim.serving() == Some(NEW), "deployed, but not serving the new release");
@@ -108,6 +135,8 @@ fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
             check(sim.disk.good == old, "undone, but settled as new");
             check(sim.disk.live.schema == 0, "undone, but the schema has changed");
             check(sim.disk.twin.is_none(), "undone, but a twin was left behind");
+            check(!restored, "undone, but the backup is live");
+            check(sim.disk.quarantine.is_none() || !sim.script.restore, "undone, but the database is still aside");
         }
         Verdict::NeedsOperator => {}
     }
@@ -124,11 +153,14 @@ fn may_need_operator(script: &Script, sim: &Sim) -> bool {
     let journal = Journal(sim.disk.journal.clone());
     let committed = machine::committed(&journal);
     let no_twin = script.lane == Lane::Stop && journal.touched(Step::Migrate);
-    (committed && script.lane == Lane::Fenced) || no_twin || (committed && script.fails == Some(Step::Settle))
+    (committed && (script.lane == Lane::Fenced || script.restore))
+        || no_twin
+        || (committed && script.fails == Some(Step::Settle))
 }
 
 const GOOD: Script = Script {
     lane: Lane::Code,
+    restore: false,
     first: false,
     fails: None,
     half: false,
@@ -151,6 +183,14 @@ fn scripts() -> Vec<Script> {
                     scripts.push(Script { fails: Some(step), times: usize::MAX, ..base.clone() });
                 }
             }
+        }
+    }
+    let restore = Script { restore: true, ..GOOD };
+    for half in [false, true] {
+        let base = Script { half, ..restore.clone() };
+        scripts.push(base.clone());
+        for step in Step::restore_plan() {
+            scripts.push(Script { fails: Some(step), times: usize::MAX, ..base.clone() });
         }
     }
     scripts
@@ -251,6 +291,34 @@ fn a_wait_ends_as_the_gates_say_and_survives_everything() {
     }
 }
 
+#[test]
+fn an_abort_of_a_restore_ends_whole() {
+    let good = Script { restore: true, ..GOOD };
+    let (_, _, total) = scenario(&good, &[], machine::next);
+    for at in 0..total {
+        let script = Script { abort_at: Some(at), ..good.clone() };
+        let (sim, verdict, _) = scenario(&script, &[], machine::next);
+        assert_eq!(wounds(&sim, verdict), Vec::<String>::new(), "{script:?}");
+        assert!(matches!(verdict, Verdict::Aborted | Verdict::Deployed), "{script:?} ended {verdict:?}");
+    }
+}
+
+/// Without its intents, or without the way back, a restore is not whole, and the enumeration says so.
+#[test]
+fn a_restore_that_forgets_is_noticed() {
+    let of_restore = || scripts().into_iter().filter(|script| script.restore);
+    for step in [Step::Load, Step::Close, Step::Stop, Step::Fence, Step::Swap, Step::Open] {
+        let scripts: Vec<Script> = of_restore().map(|script| Script { lost_intent: Some(step), ..script }).collect();
+        let (_, wrong) = enumerate(&scripts, 31, machine::next, true);
+        assert!(!wrong.is_empty(), "losing the intent of {step:?} goes unnoticed");
+    }
+    let undo: [(Step, Decide); 3] = without![Halt, Restore, Unfence];
+    for (step, decide) in undo {
+        let (_, wrong) = enumerate(&of_restore().collect::<Vec<_>>(), 31, decide, true);
+        assert!(!wrong.is_empty(), "doing without {step:?} goes unnoticed");
+    }
+}
+
 /// A step of the rollback that fails once is tried again; one that always fails needs an operator.
 #[test]
 fn a_failing_undo_is_tried_again_and_then_handed_over() {
@@ -289,12 +357,6 @@ fn a_lost_intent_is_noticed() {
         let (_, wrong) = enumerate(&scripts, 31, machine::next, true);
         assert!(!wrong.is_empty(), "losing the intent of {step:?} goes unnoticed");
     }
-}
-
-macro_rules! without {
-    ($($step:ident),*) => {
-        [$((Step::$step, (|journal: &Journal| skip(journal, Step::$step)) as Decide)),*]
-    };
 }
 
 /// Decides as if this step of the rollback did not exist.

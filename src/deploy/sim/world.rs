@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{ID, Run, Sim, rev};
+use super::{Db, ID, Run, Sim, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Woken, World};
 use crate::model::gates::{Hold, HoldKind, Quarantined, Standing};
 use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
-use crate::model::names::{ReleaseId, SchemaRevision, UnitName};
+use crate::model::leaving::Leaving;
+use crate::model::names::{BackupName, ReleaseId, SchemaRevision, UnitName};
 use crate::model::request::{Report, Request};
 
 impl World for Sim {
@@ -208,6 +209,10 @@ impl World for Sim {
         Ok(())
     }
 
+    async fn moment(&mut self) -> Act<String> {
+        Ok("1:1:".to_owned())
+    }
+
     async fn twin(&mut self, _again: bool) -> Act<()> {
         self.act().await?;
         if !self.disk.live.owner_shut_out {
@@ -245,6 +250,50 @@ impl World for Sim {
         self.disk.twin = None;
         self.tick().await;
         Ok(())
+    }
+
+    async fn make_room(&mut self, _backup: &BackupName) -> Act<()> {
+        self.tick().await;
+        self.disk.restored = Some(Db::default());
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn drop_restored(&mut self) -> Act<()> {
+        self.act().await?;
+        self.disk.restored = None;
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn swap_in(&mut self, _original: Option<&str>) -> Act<()> {
+        self.act().await?;
+        if !self.disk.live.owner_shut_out && self.disk.restored.is_some() {
+            self.violations.push("swapped without a fence".into());
+        }
+        if let Some(restored) = self.disk.restored.take() {
+            self.disk.quarantine = Some(std::mem::replace(&mut self.disk.live, restored));
+            self.disk.live.owner_shut_out = true;
+            self.disk.live.public_shut_out = true;
+        }
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn swap_out(&mut self, _original: Option<&str>) -> Act<()> {
+        self.act().await?;
+        if let Some(quarantine) = self.disk.quarantine.take() {
+            self.disk.restored = Some(std::mem::replace(&mut self.disk.live, quarantine));
+            self.disk.live.owner_shut_out = true;
+            self.disk.live.public_shut_out = true;
+        }
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn count_aside(&mut self, _snapshot: Option<&str>, _backup: Option<&BackupName>) -> Act<Vec<Leaving>> {
+        self.act().await?;
+        Ok(Vec::new())
     }
 
     async fn forget_old_databases(&mut self) -> Act<()> {

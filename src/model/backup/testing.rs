@@ -31,6 +31,7 @@ pub fn manifest(name: &str) -> Manifest {
         extensions: [("plpgsql".to_owned(), "1.0".to_owned())].into(),
         snapshot: "740:740:".into(),
         lsn: "0/15C5AA0".into(),
+        system: Some("7300000000000000001".into()),
         tables: vec![table("orders", 10, Some("-77")), table("events", 5_000_000, None)],
         sequences: vec![Sequence {
             schema: "public".into(),
@@ -43,6 +44,7 @@ pub fn manifest(name: &str) -> Manifest {
         raw_bytes: 630_000_000,
         dump: File { bytes: 214_000_000, sha256: "ab".repeat(32) },
         globals: File { bytes: 2_000, sha256: "cd".repeat(32) },
+        folders: Vec::new(),
         at: "2026-11-21T03:15:00Z".into(),
         took: 5_100,
         level: Level::Written,

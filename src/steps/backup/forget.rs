@@ -1,5 +1,6 @@
 //! Deletes backups that retention no longer keeps.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -8,6 +9,9 @@ use crate::model::backup::Manifest;
 use crate::model::journal::{Cause, Output};
 use crate::model::names::BackupName;
 use crate::steps::Outcome;
+use crate::steps::files;
+use crate::steps::folders::INDEX;
+use crate::steps::objects::{Objects, read_index};
 use crate::steps::output::say;
 
 /// Deletes these. Each vanishes whole, also when this is interrupted; one that does not say itself that it has this
@@ -29,5 +33,22 @@ pub fn forget(home: &Path, doomed: &[BackupName]) -> Outcome {
     }
     File::open(home).and_then(|home| home.sync_all()).map_err(cannot)?;
     sweep(home).map_err(cannot)?;
+    let freed = Objects::beside(home).collect(&named(home)?)?;
+    if freed > 0 {
+        say(&format!("{} kB of files that no backup names any more are deleted", freed / 1000));
+    }
     Ok(Output::Forgotten { backups })
+}
+
+/// The objects that any backup names, finished or not. One that cannot be read may name anything, so then none is
+/// deleted.
+fn named(home: &Path) -> Result<BTreeMap<String, u64>, Cause> {
+    let mut named = BTreeMap::new();
+    for name in files::names(home)? {
+        let index = home.join(name).join(INDEX);
+        if index.symlink_metadata().is_ok() {
+            named.extend(read_index(&index)?);
+        }
+    }
+    Ok(named)
 }

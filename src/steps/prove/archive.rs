@@ -5,12 +5,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sha2::{Digest, Sha256};
-
 use crate::model::backup as model;
 use crate::model::journal::Cause;
 use crate::steps::child::plain;
 use crate::steps::files;
+use crate::steps::sealed;
 
 /// Lines of a program that are kept.
 const TAIL: usize = 20;
@@ -28,20 +27,12 @@ pub struct Reader {
 
 /// Whether the file is what was written.
 pub fn checksum(path: &Path, file: &model::File) -> Result<(), Cause> {
-    let mut from = File::open(path).map_err(files::on(path))?;
-    let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
-    loop {
-        let count = from.read(&mut buffer).map_err(files::on(path))?;
-        if count == 0 {
-            break;
-        }
-        digest.update(&buffer[..count]);
-        bytes += count as u64;
+    let found = sealed::measure(File::open(path).map_err(files::on(path))?).map_err(files::on(path))?;
+    if found.bytes != file.bytes {
+        let (path, found) = (path.display(), found.bytes);
+        return Err(Cause::new(format!("{path} has {found} bytes in place of {}", file.bytes)));
     }
-    if bytes != file.bytes {
-        return Err(Cause::new(format!("{} has {bytes} bytes in place of {}", path.display(), file.bytes)));
-    }
-    if files::hex(&digest.finalize()) != file.sha256 {
+    if found.sha256 != file.sha256 {
         return Err(Cause::new(format!("{} is not what was written: its SHA-256 is another one", path.display())));
     }
     Ok(())
@@ -91,8 +82,7 @@ impl Reader {
     }
 
     fn pipe(&self, mut to: impl Write) -> Result<u64, Pipe> {
-        let file = File::open(&self.dump).map_err(Pipe::From)?;
-        let mut from = zstd::stream::read::Decoder::new(file).map_err(Pipe::From)?;
+        let mut from = sealed::decompressed(&self.dump).map_err(Pipe::From)?;
         let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
         loop {
             let count = from.read(&mut buffer).map_err(Pipe::From)?;

@@ -28,13 +28,19 @@ async fn proven(bench: &Bench, name: &BackupName) -> Outcome {
     prove(&job, name, &wrap(bench)).await
 }
 
+/// For what is found before a cluster is needed.
+pub(super) async fn proven_without_cluster(bench: &Bench, name: &BackupName) -> Outcome {
+    fs::create_dir_all(bench.at(&paths::rehearsals(bench.app()))).unwrap();
+    run(&bench.job(0, Work::Prove { backup: name.clone() })).await
+}
+
 fn proof(bench: &Bench, name: &BackupName) -> Option<Proof> {
     let text = fs::read(proof_path(&bench.at(&paths::proofs(bench.app())), name)).ok()?;
     Some(serde_json::from_slice(&text).unwrap())
 }
 
 /// A database with everything that is hard to bring back.
-async fn furnished(name: &str) -> testing::Scratch {
+pub async fn furnished(name: &str) -> testing::Scratch {
     let scratch = testing::Scratch::new(name).await;
     for sql in [
         "insert into item (name) select md5(i::text) from generate_series(1, 20000) i",
@@ -97,7 +103,7 @@ async fn what_was_restored_and_matches_is_proven() {
 }
 
 /// A change to a backup, and what must be said about it at which level.
-type Damage = (&'static str, fn(&Path), Option<Level>, &'static str);
+pub type Damage = (&'static str, fn(&Path), Option<Level>, &'static str);
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
@@ -147,10 +153,10 @@ fn edit(folder: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
     });
 }
 
-#[tokio::test]
-async fn no_damage_is_ever_called_proven() {
+/// Every kind of damage.
+pub fn damages() -> &'static [Damage] {
     use Level::*;
-    let table: &[Damage] = &[
+    &[
         ("truncated", |folder| change(&folder.join(DUMP), half), Some(Written), "bytes in place of"),
         ("one bit flipped", |folder| change(&folder.join(DUMP), |bytes| flip(bytes)), Some(Written), "SHA-256"),
         ("zero bytes", |folder| change(&folder.join(DUMP), Vec::clear), Some(Written), "has 0 bytes"),
@@ -211,14 +217,18 @@ async fn no_damage_is_ever_called_proven() {
             "extension plpgsql",
         ),
         ("no such version here", |folder| edit(folder, |text| text["server"] = 30_000.into()), None, "only its own"),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn no_damage_is_ever_called_proven() {
     let scratch = testing::Scratch::new("damage").await;
     scratch.app("insert into item (name) select md5(i::text) from generate_series(1, 3000) i; insert into item (name) values ('needle-a')").await;
     let (bench, home) = bench("damage");
     let manifest = taken(&bench, &scratch, 0).await.unwrap();
     let (good, copy) = (home.join(manifest.name.as_str()), home.join("good"));
     fs::rename(&good, &copy).unwrap();
-    for (what, damage, level, said) in table {
+    for (what, damage, level, said) in damages() {
         let _ = fs::remove_dir_all(&good);
         let _ = fs::remove_dir_all(bench.at(&paths::proofs(bench.app())));
         fs::create_dir(&good).unwrap();
@@ -245,6 +255,7 @@ async fn what_says_nothing_about_the_backup_takes_no_proof_away() {
     let proof_of = |problem: Option<String>| Proof {
         backup: name.clone(),
         manifest: String::new(),
+        files: None,
         level: Level::Matched,
         reached: Vec::new(),
         problem,

@@ -138,8 +138,10 @@ impl Server {
             _ => self.base.databases.clone(),
         };
         let said = view.database.as_deref().unwrap_or_default();
-        if said.contains("quarantine") {
-            expected.push(format!("tsh_erp_quarantine_{}", view.id));
+        for kept in ["quarantine", "restored"].map(|kind| format!("tsh_erp_{kind}_{}", view.id)) {
+            if said.contains(&kept) {
+                expected.push(kept);
+            }
         }
         assert_eq!(databases(self), expected, "databases; the deployment says {said:?}");
     }

@@ -8,7 +8,7 @@ use super::machine::{Machine, Said};
 use super::wait::{seconds, until};
 
 /// Inside; it survives a crash of the machine.
-const FILE: &str = "/var/lib/acknowledged";
+pub const FILE: &str = "/var/lib/acknowledged";
 
 /// A running writer.
 pub struct Writer(Option<Child>);
