@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Failure, render, say, say_json, terminal};
 use crate::api::client::Client;
+use crate::api::plain;
 use crate::events::Event;
 use crate::model::audit::{self, Anchor, Record};
 use crate::model::names::App;
@@ -42,12 +43,25 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         return verify(&client).await;
     }
     let entries = client.audit(args.app.as_ref(), args.limit).await?;
-    let records: Vec<Record> = entries.iter().filter_map(|entry| serde_json::from_str(&entry.record).ok()).collect();
+    let records = entries.iter().map(|entry| record(&entry.record)).collect::<Result<Vec<Record>, Failure>>()?;
     if args.json {
         return say_json(&records);
     }
     say::out(&render::audit::audit(&records, &terminal::look(&std::io::stdout())));
     Ok(Exit::Good)
+}
+
+/// What an entry says, fit for any terminal: its names and reasons were written by many people.
+fn record(text: &str) -> Result<Record, Failure> {
+    let mut record: Record = serde_json::from_str(text)
+        .map_err(|error| Failure::new(Exit::NeedsOperator, format!("an entry of the audit is none: {error}")))?;
+    for text in [&mut record.by, &mut record.what, &mut record.detail] {
+        *text = plain(text);
+    }
+    for text in [&mut record.who.login, &mut record.who.from].into_iter().flatten() {
+        *text = plain(text);
+    }
+    Ok(record)
 }
 
 async fn verify(client: &Client) -> Result<Exit, Failure> {
@@ -58,13 +72,16 @@ async fn verify(client: &Client) -> Result<Exit, Failure> {
             Exit::NeedsOperator,
             format!("the {} entries are a whole chain, but the journal has no anchor of its end", chain.len()),
         )
-        .hint("members of tsh-ops may read the journal; if it was deleted, nobody can tell whether the end was cut off")),
+        .hint(
+            "members of tsh-ops may read the journal; if it was deleted, nobody can tell whether the end was cut off",
+        )),
         Ok(()) => {
             say::out(&format!("{} entries are whole; the journal agrees on {}\n", chain.len(), anchors.len()));
             Ok(Exit::Good)
         }
-        Err(broken) => Err(Failure::new(Exit::NeedsOperator, format!("the audit was tampered with: {broken}"))
-            .hint("compare with a backup of /var/lib/tsh-agent/state.db; `journalctl TSH_AUDIT_ENTRY=NUMBER` has the hashes")),
+        Err(broken) => Err(Failure::new(Exit::NeedsOperator, format!("the audit was tampered with: {broken}")).hint(
+            "compare with a backup of /var/lib/tsh-agent/state.db; `journalctl TSH_AUDIT_ENTRY=NUMBER` has the hashes",
+        )),
     }
 }
 
@@ -81,7 +98,10 @@ fn anchors() -> Result<Vec<Anchor>, Failure> {
     if !said.status.success() {
         return Err(failed(String::from_utf8_lossy(&said.stderr).trim().to_owned()));
     }
-    String::from_utf8_lossy(&said.stdout).lines().map(|line| anchor(line).ok_or_else(|| failed(line.to_owned()))).collect()
+    String::from_utf8_lossy(&said.stdout)
+        .lines()
+        .map(|line| anchor(line).ok_or_else(|| failed(line.to_owned())))
+        .collect()
 }
 
 fn anchor(line: &str) -> Option<Anchor> {

@@ -7,13 +7,9 @@ use reqwest::Url;
 use jiff::tz::TimeZone;
 
 use super::document::{Read, Table, Value, quoted};
-use super::values::{
-    absolute, choice, duration, is_pointer, json, pairs, plain, pointer, ruled, POINTER,
-};
+use super::values::{POINTER, absolute, choice, duration, is_pointer, json, pairs, plain, pointer, ruled};
 use crate::model::gates::outside::RunState;
-use crate::model::gates::{
-    Approval, Ci, ForgeApi, PromotedFrom, Promotion, Rules, Signature, Window, Windows,
-};
+use crate::model::gates::{Approval, Ci, ForgeApi, PromotedFrom, Promotion, Rules, Signature, Window, Windows};
 use crate::model::trigger::Forge;
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -105,7 +101,9 @@ fn forge(value: &Value<'_>) -> Read<ForgeApi> {
     };
     let repository = ruled("the path of a repository, such as \"owner/name\"", |text| {
         let part = |part: &str| {
-            !part.is_empty() && !part.starts_with('.') && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         text.len() <= 200 && text.split('/').count() >= 2 && text.split('/').all(part)
     });
@@ -148,13 +146,16 @@ fn promotion(value: &Value<'_>, gates: &Table<'_>) -> Read<Promotion> {
             revision: table.required("revision", pointer)?,
             since: table.optional("since", pointer)?,
             json: table
-                .optional("json", pairs("a table, such as { \"/status\" = \"ok\" }", |key, value| {
-                    if is_pointer(key) {
-                        Ok((key.to_owned(), json(value)?))
-                    } else {
-                        Err(value.wrong(format!("expected {POINTER}, given {}", quoted(key))))
-                    }
-                }))?
+                .optional(
+                    "json",
+                    pairs("a table, such as { \"/status\" = \"ok\" }", |key, value| {
+                        if is_pointer(key) {
+                            Ok((key.to_owned(), json(value)?))
+                        } else {
+                            Err(value.wrong(format!("expected {POINTER}, given {}", quoted(key))))
+                        }
+                    }),
+                )?
                 .unwrap_or_default(),
         },
         Some(_) if !gates.has("forge") => return Err(table.wrong("there is no [gates.forge] that knows environments")),
@@ -162,9 +163,7 @@ fn promotion(value: &Value<'_>, gates: &Table<'_>) -> Read<Promotion> {
     };
     Ok(Promotion {
         from,
-        healthy: table
-            .optional("healthy", duration(Duration::ZERO, LONGEST))?
-            .unwrap_or(Duration::from_mins(10)),
+        healthy: table.optional("healthy", duration(Duration::ZERO, LONGEST))?.unwrap_or(Duration::from_mins(10)),
         wait: wait(&table, "wait", Duration::from_hours(24))?,
         every: every(&table, Duration::from_secs(30))?,
     })
@@ -180,7 +179,8 @@ fn url(value: &Value<'_>) -> Read<String> {
     let text = value.text(EXPECTED)?;
     let local = |url: &Url| matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     let odd = text.contains(|c: char| c.is_whitespace() || c.is_control());
-    let url = Url::parse(text).ok().filter(|url| !odd && (url.scheme() == "https" || (url.scheme() == "http" && local(url))));
+    let url =
+        Url::parse(text).ok().filter(|url| !odd && (url.scheme() == "https" || (url.scheme() == "http" && local(url))));
     match url {
         Some(url) if url.username().is_empty() && url.password().is_none() => Ok(text.to_owned()),
         // What was given is not repeated: it may hold a password.

@@ -170,7 +170,9 @@ impl Daemon {
         let another = settings.gates.approval.as_ref().is_some_and(|rule| rule.by_another);
         if approved && another && asked_by == by.name {
             let what = format!("{} asked for deployment {id}, so another one has to approve it", by.name);
-            return Err(Refusal::new(Kind::NotPossible, what).hint("`gates.approval.by_another` in the settings says so"));
+            return Err(
+                Refusal::new(Kind::NotPossible, what).hint("`gates.approval.by_another` in the settings says so")
+            );
         }
         let content = approval::content(revision, &inspected.pending, &settings.digest());
         let verb = if approved { "approve" } else { "reject" };

@@ -22,6 +22,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe
@@ -55,6 +56,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe
@@ -92,6 +94,7 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe

@@ -101,10 +101,16 @@ pub fn verify(chain: &[Entry], anchors: &[Anchor]) -> Result<(), Broken> {
         match found {
             None => {
                 let last = chain.len();
-                return Err(Broken(format!("the end is cut off: the journal knows entry {}, the audit ends with {last}", anchor.seq)));
+                return Err(Broken(format!(
+                    "the end is cut off: the journal knows entry {}, the audit ends with {last}",
+                    anchor.seq
+                )));
             }
             Some(entry) if entry.hash != anchor.hash => {
-                return Err(Broken(format!("entry {} is another one than the journal knows: the audit was written anew", anchor.seq)));
+                return Err(Broken(format!(
+                    "entry {} is another one than the journal knows: the audit was written anew",
+                    anchor.seq
+                )));
             }
             Some(_) => {}
         }
@@ -128,7 +134,8 @@ mod tests {
     #[test]
     fn whatever_is_done_to_a_chain_shows() {
         let whole = chain(&["a", "b", "c", "d"]);
-        let anchors: Vec<Anchor> = whole.iter().map(|entry| Anchor { seq: entry.seq, hash: entry.hash.clone() }).collect();
+        let anchors: Vec<Anchor> =
+            whole.iter().map(|entry| Anchor { seq: entry.seq, hash: entry.hash.clone() }).collect();
         assert_eq!(verify(&whole, &anchors), Ok(()));
         assert_eq!(verify(&[], &[]), Ok(()));
         type Change<'a> = &'a dyn Fn(&mut Vec<Entry>);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Inspected;
 use super::lane::Lane;
 
 /// A step forward, or a step back. The stored names are a promise: a deployment begun by one
@@ -23,6 +24,8 @@ pub enum Step {
     Clearance,
     /// Back up the database.
     Backup,
+    /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
+    Rehearse,
     /// Restore a backup into a database beside the live one, and compare.
     Load,
     /// Close the door: nginx answers 503.
@@ -80,7 +83,7 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Fetch,
         Gates,
         Build,
@@ -88,6 +91,7 @@ impl Step {
         Inspect,
         Clearance,
         Backup,
+        Rehearse,
         Load,
         Close,
         Stop,
@@ -126,6 +130,7 @@ impl Step {
             Inspect => "inspect",
             Clearance => "clearance",
             Backup => "backup",
+            Rehearse => "rehearse",
             Load => "load",
             Close => "close",
             Stop => "stop",
@@ -164,12 +169,13 @@ impl Step {
             Seal => Some("seal"),
             Inspect => Some("inspect"),
             Backup => Some("backup"),
+            Rehearse => Some("rehearse"),
             Load => Some("restore"),
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers
-            | Settle | Count | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers | Settle | Count | Halt
+            | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -182,7 +188,10 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Load | Settle | Count | Prune)
+        !matches!(
+            self,
+            Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Rehearse | Load | Settle | Count | Prune
+        )
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -194,7 +203,7 @@ impl Step {
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Gates | Inspect | Clearance | Probe | Bake | Reprobe)
+        matches!(self, Gates | Inspect | Clearance | Rehearse | Probe | Bake | Reprobe)
     }
 
     /// Whether it asks the gates, which may have the deployment wait.
@@ -210,21 +219,27 @@ impl Step {
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
-    /// known before a lane is chosen.
+    /// known before a lane is chosen. `lane` is the one that is chosen in the end.
     #[must_use]
-    pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
+    pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
         let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Gates, Build, Seal, Inspect] };
-        let Some(lane) = lane else { return plan };
+        let Some(inspected) = inspected else { return plan };
         // A rollback is never gated.
-        if !release_exists {
-            plan.push(Clearance);
+        plan.extend((!release_exists).then_some(Clearance));
+        if inspected.lane == Lane::Fenced {
+            plan.extend(inspected.backup.then_some(Backup));
+            plan.extend(inspected.rehearse.then_some(Rehearse));
         }
         match lane {
-            Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Fenced => plan.extend([
-                Backup, Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle,
-                Prune,
+            None => {}
+            Some(Lane::Code) => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            // The old release serves until the new schema is there, and could go on serving.
+            Some(Lane::Online) => plan.extend([Migrate, Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            Some(Lane::Stop) => {
+                plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]);
+            }
+            Some(Lane::Fenced) => plan.extend([
+                Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle, Prune,
             ]),
         }
         plan
@@ -253,7 +268,13 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        let plans = [Lane::Code, Lane::Fenced].map(|lane| Step::plan(Some(lane), false));
+        let plans = [Lane::Code, Lane::Online, Lane::Fenced].map(|lane| {
+            let seen = if lane == Lane::Online { Lane::Fenced } else { lane };
+            let inspected = Inspected { rehearse: true, ..Inspected::nothing(seen) };
+            let plan = Step::plan(Some(&inspected), Some(lane), false);
+            assert_eq!(plan.contains(&Rehearse), lane != Lane::Code, "{lane:?}");
+            plan
+        });
         for plan in plans.into_iter().chain([Step::restore_plan()]) {
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use super::output::say;
 use super::{Job, Outcome, not_mine};
-use crate::model::gates::outside::{Outside, Signed, Told};
 use crate::model::gates::PromotedFrom;
+use crate::model::gates::outside::{Outside, Signed, Told};
 use crate::model::journal::Output;
 use crate::model::request::Work;
 use crate::paths;

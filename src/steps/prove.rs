@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use self::archive::Reader;
 use self::folders::Folders;
-use self::scratch::Scratch;
+pub use self::scratch::{PORT, Scratch};
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
 use super::postgres::{connection_name, program};
@@ -60,6 +60,38 @@ pub async fn run(job: &Job) -> Outcome {
 
 /// The same, with words before each command that may not run as root.
 async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
+    let standing = restore(job, name, wrap).await?;
+    let manifest = standing.end().await?;
+    Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() })
+}
+
+/// A backup that was restored and proven, in a cluster that still runs.
+pub struct Standing {
+    /// The cluster.
+    pub scratch: Scratch,
+    /// What the backup is.
+    pub manifest: Manifest,
+    room: PathBuf,
+}
+
+impl Standing {
+    /// Stops the cluster and removes it.
+    ///
+    /// # Errors
+    /// If it cannot be removed: what lies there is a copy of production's rows.
+    pub async fn end(self) -> Result<Manifest, Cause> {
+        self.scratch.stop().await;
+        scratch::clear(&self.room)
+            .map_err(|error| Cause::new(format!("{} cannot be cleared: {error}", self.room.display())))?;
+        Ok(self.manifest)
+    }
+}
+
+/// Proves a backup, keeps the proof, and leaves the cluster in which it was restored.
+///
+/// # Errors
+/// If the backup is damaged, or cannot be looked at here.
+pub async fn restore(job: &Job, name: &BackupName, wrap: &[String]) -> Result<Standing, Cause> {
     let app = &job.settings.app;
     let folder = job.at(&paths::backups(app)).join(name.as_str());
     let home = job.at(&paths::rehearsals(app));
@@ -76,17 +108,21 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     let room = home.join("scratch");
     let backups = job.at(&paths::backups(app));
     let found = climb(&backups, &folder, &room, &manifest, &mut proof, wrap).await;
-    // What lies there is a copy of production's rows.
-    scratch::clear(&room).map_err(cannot)?;
     let outcome = match found {
-        Ok(()) => Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() }),
-        Err(Damaged(cause)) => {
-            proof.problem = Some(cause.what.clone());
-            Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
-        }
-        // What was proven before still is.
-        Err(Unable(cause)) => {
-            return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
+        Ok(scratch) => Ok(Standing { scratch, manifest, room }),
+        Err(trouble) => {
+            // What lies there is a copy of production's rows.
+            scratch::clear(&room).map_err(cannot)?;
+            match trouble {
+                Damaged(cause) => {
+                    proof.problem = Some(cause.what.clone());
+                    Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
+                }
+                // What was proven before still is.
+                Unable(cause) => {
+                    return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
+                }
+            }
         }
     };
     keep(&job.at(&paths::proofs(app)), &job.at(&paths::backups(app)), &proof).map_err(cannot)?;
@@ -117,7 +153,7 @@ async fn climb(
     manifest: &Manifest,
     proof: &mut Proof,
     wrap: &[String],
-) -> Result<(), Trouble> {
+) -> Result<Scratch, Trouble> {
     let mut clock = Instant::now();
     let (dump, globals) = (folder.join(DUMP), folder.join(GLOBALS));
     for (path, file) in [(&dump, &manifest.dump), (&globals, &manifest.globals)] {
@@ -142,9 +178,13 @@ async fn climb(
     scratch::clear(room).map_err(|error| Unable(Cause::new(format!("{}: {error}", room.display()))))?;
     enough_space(room, manifest).map_err(Unable)?;
     let scratch = Scratch::start(room, manifest.server, wrap).await.map_err(Unable)?;
-    let rest = restore_and_compare(&scratch, reader, &globals, manifest, proof, &mut clock).await;
-    scratch.stop().await;
-    rest
+    match restore_and_compare(&scratch, reader, &globals, manifest, proof, &mut clock).await {
+        Ok(()) => Ok(scratch),
+        Err(trouble) => {
+            scratch.stop().await;
+            Err(trouble)
+        }
+    }
 }
 
 async fn restore_and_compare(

@@ -49,10 +49,7 @@ impl Store {
 }
 
 /// Appends an entry.
-pub(super) async fn append(
-    transaction: &mut sqlx::SqliteTransaction<'_>,
-    record: &Record,
-) -> Result<(), StoreError> {
+pub(super) async fn append(transaction: &mut sqlx::SqliteTransaction<'_>, record: &Record) -> Result<(), StoreError> {
     let last = sqlx::query("select seq, hash from audit order by seq desc limit 1").fetch_optional(&mut **transaction);
     let (seq, before) = last.await?.map_or((0, String::new()), |row| (row.get::<i64, _>(0), row.get(1)));
     let text = serde_json::to_string(record).map_err(|error| StoreError::Sql(sqlx::Error::Encode(error.into())))?;

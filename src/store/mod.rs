@@ -6,6 +6,7 @@ mod cares;
 mod holds;
 mod journal;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;

@@ -18,7 +18,13 @@ pub fn audit(records: &[Record], look: &Look) -> String {
 
 fn entry(record: &Record, look: &Look) -> String {
     let about = record.deployment.map_or_else(String::new, |id| format!(" {id}"));
-    let head = format!("{} {} of {}: {}", when::minute(record.at, &look.zone), record.what.clone() + &about, record.app, who(record));
+    let head = format!(
+        "{} {} of {}: {}",
+        when::minute(record.at, &look.zone),
+        record.what.clone() + &about,
+        record.app,
+        who(record)
+    );
     let mut out = text::fit(&head, look.width) + "\n";
     for line in text::wrap(&record.detail, look.width.saturating_sub(DETAIL).max(20)) {
         out += &format!("{}{line}\n", " ".repeat(DETAIL));
@@ -60,7 +66,13 @@ mod tests {
         };
         let olga = Who { uid: Some(0), login: Some("olga".into()), from: Some("10.0.0.7".into()) };
         let records = [
-            record("root", olga, "lock", "stocktaking until everything in the hall is counted twice, and then once more", None),
+            record(
+                "root",
+                olga,
+                "lock",
+                "stocktaking until everything in the hall is counted twice, and then once more",
+                None,
+            ),
             record("github dependabot[bot]", Who::default(), "deploy", "main; a webhook of github", Some(43)),
             record("tsh-agent", Who::default(), "refused", "", Some(43)),
         ];

@@ -8,6 +8,7 @@ pub mod ending;
 pub mod gates;
 pub mod history;
 pub mod progress;
+pub mod rehearsal;
 pub mod restore;
 pub mod show;
 pub mod status;

@@ -75,5 +75,6 @@ async fn still_as_inspected<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
     if engine.journal.inspected().is_none_or(|inspected| inspected.current == now) {
         return Ok(());
     }
-    Err(Cause::new("somebody has migrated the database since it was inspected").hint("deploy again: it is inspected anew"))
+    Err(Cause::new("somebody has migrated the database since it was inspected")
+        .hint("deploy again: it is inspected anew"))
 }

@@ -3,6 +3,7 @@
 pub mod database;
 pub mod gates;
 pub mod link;
+pub mod rehearse;
 pub mod restore;
 pub mod settle;
 pub mod step_unit;

@@ -35,7 +35,8 @@ pub struct Ci {
 
 pub(super) fn ask(facts: &Facts<'_>) -> Said {
     let Some(rule) = &facts.rules.ci else { return Said::off() };
-    let Some(told) = facts.outside.and_then(|outside| outside.checks.as_ref()) else { return Said::open() };
+    let Some(outside) = facts.outside else { return Said::open() };
+    let Some(told) = &outside.checks else { return Said::unasked() };
     let again = Some(facts.soon(rule.every));
     let runs = match told {
         Told::Known(runs) => runs,

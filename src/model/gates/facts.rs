@@ -40,7 +40,15 @@ impl Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { patience: Duration::from_hours(7 * 24), windows: None, signature: None, ci: None, promotion: None, approval: None, forge: None }
+        Self {
+            patience: Duration::from_hours(7 * 24),
+            windows: None,
+            signature: None,
+            ci: None,
+            promotion: None,
+            approval: None,
+            forge: None,
+        }
     }
 }
 

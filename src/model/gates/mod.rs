@@ -266,6 +266,11 @@ impl Said {
         Self::new(Reply::Pass, reason)
     }
 
+    /// It is in force, and whoever was to ask has not: that is no yes.
+    fn unasked() -> Self {
+        Self::refuse("it was not asked: this is a fault of the gates' unit").lift("`journalctl -u 'tsh-agent-gates@*'`")
+    }
+
     fn open() -> Self {
         Self::new(Reply::Open, "asked for each revision")
     }
@@ -297,7 +302,8 @@ pub fn judge(facts: &Facts<'_>) -> Judgement {
 
 fn answer(gate: Gate, facts: &Facts<'_>) -> Answer {
     let said = gate.ask(facts);
-    let mut answer = Answer { gate, reply: said.reply, reason: said.reason, lift: said.lift, since: None, seen: said.seen };
+    let mut answer =
+        Answer { gate, reply: said.reply, reason: said.reason, lift: said.lift, since: None, seen: said.seen };
     if let Reply::Wait { until } = answer.reply {
         let earlier = facts.before.and_then(|before| before.of(gate)?.since);
         let since = earlier.unwrap_or(facts.now);

@@ -40,8 +40,8 @@ pub enum From {
 
 pub(super) fn ask(facts: &Facts<'_>) -> Said {
     let Some(rule) = &facts.rules.promotion else { return Said::off() };
-    let told = facts.outside.and_then(|outside| outside.promotion.as_ref());
-    let (Some(told), Some(revision)) = (told, facts.revision) else { return Said::open() };
+    let (Some(outside), Some(revision)) = (facts.outside, facts.revision) else { return Said::open() };
+    let Some(told) = &outside.promotion else { return Said::unasked() };
     let again = Some(facts.soon(rule.every));
     let by = "the other environment; or a person with `--override promotion`";
     let found = match told {

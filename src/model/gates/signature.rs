@@ -20,12 +20,11 @@ pub(super) fn ask(facts: &Facts<'_>) -> Said {
     if facts.rules.signature.is_none() {
         return Said::off();
     }
-    match facts.outside.and_then(|outside| outside.signature.as_ref()) {
-        None => Said::open(),
+    let Some(outside) = facts.outside else { return Said::open() };
+    match &outside.signature {
+        None => Said::unasked(),
         Some(Signed::Good { commits: 1, by }) => Said::pass(format!("signed by {by}")),
         Some(Signed::Good { commits, by }) => Said::pass(format!("{commits} new commits are signed, the last by {by}")),
-        Some(Signed::Bad { why }) => {
-            Said::refuse(why).lift("who signs; or a person with `--override signature`")
-        }
+        Some(Signed::Bad { why }) => Said::refuse(why).lift("who signs; or a person with `--override signature`"),
     }
 }

@@ -140,7 +140,11 @@ fn an_approval_holds_for_exactly_what_was_seen() {
     let with = |case: Case| Case { standing: Standing { decision: decision.clone(), ..Standing::default() }, ..case };
     assert_eq!(with(to_approve(&["0002", "0003"])).ask(Gate::Approval), wait, "a new migration voids it");
     assert_eq!(with(to_approve(&[])).ask(Gate::Approval), wait, "so does one less");
-    assert_eq!(with(Case { revision: Some(sha('d')), ..to_approve(&["0002"]) }).ask(Gate::Approval), wait, "and a push");
+    assert_eq!(
+        with(Case { revision: Some(sha('d')), ..to_approve(&["0002"]) }).ask(Gate::Approval),
+        wait,
+        "and a push"
+    );
     let changed = with(Case { configuration: "d", ..to_approve(&["0002"]) });
     assert_eq!(changed.ask(Gate::Approval), Reply::Refuse, "what runs with old settings is not what was seen");
     case.standing.decision = said(&case, false, "piet");
@@ -165,7 +169,7 @@ fn who_asked_may_be_kept_from_approving() {
 fn a_signature_that_does_not_hold_refuses_and_one_that_nobody_looked_at_never_agrees() {
     let rule = Signature { allowed_signers: "/x".into(), revoked: None };
     let mut case = Case { rules: Rules { signature: Some(rule), ..Rules::default() }, ..Case::default() };
-    assert_eq!(case.ask(Gate::Signature), Reply::Open);
+    assert_eq!(case.ask(Gate::Signature), Reply::Refuse);
     case.outside.signature = Some(Signed::Bad { why: "commit bbbbbbbb: it is not signed".into() });
     assert_eq!(case.ask(Gate::Signature), Reply::Refuse);
     case.outside.signature = Some(Signed::Good { commits: 2, by: "olga".into() });

@@ -12,12 +12,7 @@ use crate::steps::files::{self, on};
 
 /// Writes them to `folder`, and nothing else is left there. Without anything that runs, or where the repository has lost
 /// it, the commit itself is new, and the parents that it merges.
-pub fn export(
-    mirror: &Repository,
-    commit: &Commit<'_>,
-    running: Option<&Sha>,
-    folder: &Path,
-) -> Result<(), Trouble> {
+pub fn export(mirror: &Repository, commit: &Commit<'_>, running: Option<&Sha>, folder: &Path) -> Result<(), Trouble> {
     let new = folder.with_extension("new");
     files::remove(&new)?;
     std::fs::create_dir(&new).map_err(on(&new))?;

@@ -48,8 +48,7 @@ async fn gitlab(web: &Web, forge: &ForgeApi, revision: &Sha) -> Result<Vec<Run>,
     let jobs = web
         .all(forge, &format!("{project}/repository/commits/{revision}/statuses?all=true"), "per_page", Value::as_array)
         .await?;
-    let pipelines =
-        web.all(forge, &format!("{project}/pipelines?sha={revision}"), "per_page", Value::as_array).await?;
+    let pipelines = web.all(forge, &format!("{project}/pipelines?sha={revision}"), "per_page", Value::as_array).await?;
     let run = |name: String, source: &str, value: &Value| Run {
         name,
         source: source.to_owned(),
@@ -58,7 +57,13 @@ async fn gitlab(web: &Web, forge: &ForgeApi, revision: &Sha) -> Result<Vec<Run>,
             Some("canceled" | "canceling") => RunState::Cancelled,
             Some("skipped") => RunState::Skipped,
             Some(
-                "created" | "waiting_for_resource" | "preparing" | "pending" | "running" | "manual" | "scheduled"
+                "created"
+                | "waiting_for_resource"
+                | "preparing"
+                | "pending"
+                | "running"
+                | "manual"
+                | "scheduled"
                 | "waiting_for_callback",
             ) => RunState::Pending,
             _ => RunState::Failure,

@@ -68,9 +68,9 @@ impl Web {
         let url = format!("{}/{path}", forge.api);
         let mut request = self.client.get(&url);
         request = match (forge.kind, &self.token) {
-            (Forge::Github, _) => request
-                .header("Accept", "application/vnd.github+json")
-                .header("X-GitHub-Api-Version", "2022-11-28"),
+            (Forge::Github, _) => {
+                request.header("Accept", "application/vnd.github+json").header("X-GitHub-Api-Version", "2022-11-28")
+            }
             _ => request,
         };
         request = match (forge.kind, &self.token) {

@@ -82,7 +82,8 @@ impl Bench {
 
     /// The raw commit.
     fn raw(&self, sha: &Sha) -> Vec<u8> {
-        let output = Command::new("git").args(["cat-file", "commit", sha.as_str()]).current_dir(self.dir.path()).output();
+        let output =
+            Command::new("git").args(["cat-file", "commit", sha.as_str()]).current_dir(self.dir.path()).output();
         output.unwrap().stdout
     }
 

@@ -80,8 +80,9 @@ fn empty(forge: &Forge, kind: Kind) {
 fn put(forge: &Forge, kind: Kind, runs: &[Value]) {
     let commit = format!("/repos/{REPOSITORY}/commits/{}", revision());
     match kind {
-        Kind::Github => forge
-            .has(&format!("{commit}/check-runs"), &json!({"total_count": runs.len(), "check_runs": runs})),
+        Kind::Github => {
+            forge.has(&format!("{commit}/check-runs"), &json!({"total_count": runs.len(), "check_runs": runs}))
+        }
         Kind::Gitea => forge.has(&format!("{commit}/statuses"), &json!(runs)),
         Kind::Gitlab => {
             forge.has(&format!("/projects/owner%2Ferp/repository/commits/{}/statuses", revision()), &json!(runs));
@@ -362,7 +363,8 @@ async fn the_forge_knows_what_was_deployed_elsewhere() {
     let forge = Forge::start();
     let hub = promotion(PromotedFrom::Environment("staging eu".into()), Kind::Github, &forge);
     let deployments = format!("/repos/{REPOSITORY}/deployments");
-    let deployment = |sha: &str| json!([{"id": 42, "sha": sha, "ref": "main", "environment": "staging eu", "created_at": EARLY}]);
+    let deployment =
+        |sha: &str| json!([{"id": 42, "sha": sha, "ref": "main", "environment": "staging eu", "created_at": EARLY}]);
     let (ours, other) = (revision().to_string(), "c".repeat(40));
     for (sha, state, reply) in [
         (&ours, "success", Reply::Pass),
