@@ -23,6 +23,8 @@ pub enum Event {
     Superseded,
     /// A deployment waits for a gate.
     Waiting,
+    /// An entry of the audit, and its hash.
+    Audited,
     /// A deployment could not be settled; a person must look.
     NeedsOperator,
     /// A step failed; what follows is in its own entry.
@@ -49,7 +51,7 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Accepted,
         Deployed,
         Failed,
@@ -58,6 +60,7 @@ impl Event {
         Refused,
         Superseded,
         Waiting,
+        Audited,
         NeedsOperator,
         StepFailed,
         RecoveredAtBoot,
@@ -82,6 +85,7 @@ impl Event {
             Refused => "6e0d3ff2c1b44a0c9f5fb1e2ad7a4b66",
             Superseded => "a3c1de4fd0b7465f8b1c9f6e55a02c78",
             Waiting => "c5b7f0a2f93c4d2e8d0c6a7be41f9d13",
+            Audited => "d20f3f0b6a584b0a9f3e5a7c1be84d95",
             NeedsOperator => "59ffbe3ba4714d8c98591178bdeb67c5",
             StepFailed => "c7f1c2f016274192b6cd3536c3059f30",
             RecoveredAtBoot => "bd75b2d5f84648fb83a44911a99fbcb0",

@@ -210,6 +210,7 @@ fn exposure_stays_low() {
             "tsh-agent.service" => 5,
             "tsh-agent-fetch@erp.service"
             | "tsh-agent-ask@erp.service"
+            | "tsh-agent-gates@erp.service"
             | "tsh-agent-build@erp.service"
             | "tsh-agent-probe@erp.service" => 18,
             // One capability, and the user namespace that it rules out.

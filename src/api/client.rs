@@ -34,6 +34,8 @@ pub(super) trait Agent {
     async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;
     async fn lift(&self, app: &str, kind: &str) -> zbus::Result<()>;
     async fn forgive(&self, app: &str, revision: &str) -> zbus::Result<String>;
+    async fn decide(&self, id: u32, approved: bool, reason: &str) -> zbus::Result<String>;
+    async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;

@@ -1,9 +1,10 @@
-//! The calling side of the gates.
+//! The calling side of the gates and the audit.
 
 use super::client::{Client, Error, view};
 use super::plain;
+use crate::model::audit::Entry;
 use crate::model::gates::HoldKind;
-use crate::model::names::App;
+use crate::model::names::{App, DeploymentId};
 use crate::model::view::GatesView;
 
 impl Client {
@@ -29,6 +30,24 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn forgive(&self, app: &App, revision: &str) -> Result<String, Error> {
         Ok(plain(&self.agent.forgive(app.as_str(), revision).await?))
+    }
+
+    /// Approves or rejects a deployment that waits for it; the name of what was approved.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn decide(&self, id: DeploymentId, approved: bool, reason: &str) -> Result<String, Error> {
+        Ok(plain(&self.agent.decide(id.0, approved, reason).await?))
+    }
+
+    /// The last entries of the audit, oldest first. Not cleaned, for their bytes are what was hashed: whoever shows one
+    /// reads its record, which JSON keeps free of control characters, and cleans that.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn audit(&self, app: Option<&App>, limit: u32) -> Result<Vec<Entry>, Error> {
+        let text = self.agent.audit(app.map_or("", App::as_str), limit).await?;
+        serde_json::from_str(&text).map_err(|error| Error::Strange(error.to_string()))
     }
 
     /// What every gate answers now.

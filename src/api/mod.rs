@@ -8,12 +8,14 @@ pub mod client;
 mod client_gates;
 mod face;
 mod gates;
+mod login;
 mod plain;
 mod refusal;
 mod server;
 
 use std::future::Future;
 
+use crate::model::audit::{Entry, Who};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
@@ -42,6 +44,18 @@ pub struct Caller {
     pub uid: u32,
     /// Its name, or "uid 1234" where it has none.
     pub name: String,
+    /// Who logged in, if that is known: the user behind `sudo`.
+    pub login: Option<String>,
+    /// From where.
+    pub from: Option<String>,
+}
+
+impl Caller {
+    /// What the audit keeps of it.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        Who { uid: Some(self.uid), login: self.login.clone(), from: self.from.clone() }
+    }
 }
 
 /// What the interface needs of the core. Each method answers soon; a deployment goes on by itself.
@@ -79,6 +93,18 @@ pub trait Core: Send + Sync + 'static {
 
     /// Lets triggers try a revision again that failed here; the beginning of its name is enough.
     fn forgive(&self, by: Caller, app: App, revision: String) -> impl Future<Output = Result<Sha, Refusal>> + Send;
+
+    /// Approves or rejects a deployment that waits for it; the name of what was approved.
+    fn decide(
+        &self,
+        by: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> impl Future<Output = Result<String, Refusal>> + Send;
+
+    /// The last entries of the audit, oldest first; of all applications if none is named.
+    fn audit(&self, app: Option<App>, limit: u32) -> impl Future<Output = Result<Vec<Entry>, Refusal>> + Send;
 
     /// What every gate answers now.
     fn gates(&self, app: App) -> impl Future<Output = Result<GatesView, Refusal>> + Send;

@@ -8,7 +8,7 @@ use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
 use super::face::Face;
-use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates};
+use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates, login};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::step::Step;
@@ -101,6 +101,22 @@ impl<C: Core> Agent<C> {
     async fn forgive(&self, app: &str, revision: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Refusal> {
         let by = self.caller(&header).await?;
         Ok(self.core.forgive(by, app.parse()?, revision.to_owned()).await?.to_string())
+    }
+
+    async fn decide(
+        &self,
+        id: u32,
+        approved: bool,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.decide(by, DeploymentId(id), approved, reason.to_owned()).await
+    }
+
+    async fn audit(&self, app: &str, limit: u32) -> Result<String, Refusal> {
+        let app = if app.is_empty() { None } else { Some(app.parse()?) };
+        json(&self.core.audit(app, limit).await?)
     }
 
     async fn gates(&self, app: &str) -> Result<String, Refusal> {
@@ -217,7 +233,11 @@ impl Callers {
         let credentials = self.0.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
         let uid = credentials.unix_user_id().ok_or_else(unknown)?;
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })
+        let (login, from) = match credentials.process_id() {
+            Some(pid) => login::of(self.0.inner().connection(), pid).await,
+            None => (None, None),
+        };
+        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name), login, from })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod approve;
+mod audit;
 mod backup;
 mod check;
 mod core;
@@ -17,6 +19,7 @@ mod lock;
 mod logs;
 mod push_hint;
 mod recover;
+mod reject;
 pub mod render;
 mod restore;
 mod resume;
@@ -76,6 +79,9 @@ enum Command {
     Unfreeze(unfreeze::Args),
     Resume(resume::Args),
     Forgive(forgive::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    Audit(audit::Args),
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
@@ -113,6 +119,9 @@ impl Cli {
             Command::Unfreeze(args) => wait(unfreeze::run(args)),
             Command::Resume(args) => wait(resume::run(args)),
             Command::Forgive(args) => wait(forgive::run(args)),
+            Command::Approve(args) => wait(approve::run(args)),
+            Command::Reject(args) => wait(reject::run(args)),
+            Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {

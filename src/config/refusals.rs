@@ -43,7 +43,7 @@ fn said(from: &str, to: &str) -> String {
 }
 
 /// Changes to the good text, each like a diff, and after `=` what is said about it.
-const REFUSALS: [&str; 8] = [
+const REFUSALS: [&str; 9] = [
     include_str!("refusals/document.txt"),
     include_str!("refusals/source.txt"),
     include_str!("refusals/push.txt"),

@@ -1,9 +1,12 @@
 //! Each entry of a journal is told three times: to the system's journal, to whoever watches on the bus, and in the
 //! status of the service.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::News;
+use super::audit::Anchors;
 use crate::events::Event;
 use crate::host::notify;
 use crate::model::gates::{Judgement, Ruling};
@@ -15,8 +18,14 @@ use crate::model::step::Step;
 use crate::store::Store;
 
 /// Tells until nobody writes any more.
-pub async fn announce(bus: zbus::Connection, store: Store, mut heard: mpsc::UnboundedReceiver<News>) {
+pub async fn announce(
+    bus: zbus::Connection,
+    store: Store,
+    anchors: Arc<Anchors>,
+    mut heard: mpsc::UnboundedReceiver<News>,
+) {
     while let Some((app, id, fact)) = heard.recv().await {
+        anchors.write().await;
         // Without it the line has fewer fields, and is written all the same.
         let journal = store.journal(id).await.unwrap_or_default();
         log(&About::new(app.clone(), id, &journal, &fact), &fact);
@@ -170,6 +179,7 @@ mod tests {
             by: "root".to_owned(),
             force: false,
             overrides: Vec::new(),
+            who: Default::default(),
             trigger: Trigger::Person,
         });
         let intent = |step| Fact::Intent { step, before: Before::Nothing };

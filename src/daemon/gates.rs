@@ -9,7 +9,9 @@ use super::orders::broken;
 use crate::api::{Caller, Kind, Refusal};
 use crate::host::machine::now;
 use crate::host::rest::Wake;
-use crate::model::gates::{self, Facts, Hold, HoldKind};
+use crate::model::audit::Record;
+use crate::model::gates::approval::{self, Asked};
+use crate::model::gates::{self, Decision, Facts, Gate, Hold, HoldKind, Reply};
 use crate::model::names::{App, DeploymentId, Sha};
 use crate::model::view::GatesView;
 
@@ -33,9 +35,12 @@ impl Daemon {
         if until.is_some_and(|until| until <= now()) {
             return Err(Refusal::new(Kind::Usage, format!("that {} would be over already", kind.word())));
         }
+        let words = until.map_or_else(String::new, |until| format!(" (until {})", utc(until)));
+        let record = record(&app, &by, kind.word(), format!("{reason}{words}"));
         let held = Hold { kind, until, reason, by: by.name, at: now() };
-        self.store.hold(&app, &held).await.map_err(broken)?;
+        self.store.hold(&app, &held, &record).await.map_err(broken)?;
         tracing::info!(tsh_app = %app, "{} of {app} by {}: {}", kind.word(), held.by, held.reason);
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(())
     }
@@ -43,7 +48,12 @@ impl Daemon {
     /// Takes it away.
     pub(super) async fn lift(&self, by: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
         self.settings(&app)?;
-        if !self.store.lift(&app, kind).await.map_err(broken)? {
+        let verb = match kind {
+            HoldKind::Lock => "unlock",
+            HoldKind::Freeze => "unfreeze",
+            HoldKind::Pause => "resume",
+        };
+        if !self.store.lift(&app, kind, &record(&app, &by, verb, String::new())).await.map_err(broken)? {
             let what = match kind {
                 HoldKind::Lock => format!("{app} is not locked"),
                 HoldKind::Freeze => format!("{app} is not frozen"),
@@ -52,6 +62,7 @@ impl Daemon {
             return Err(Refusal::new(Kind::NotPossible, what).hint("`tsh-agent where` shows every gate"));
         }
         tracing::info!(tsh_app = %app, "{} of {app} lifted by {}", kind.word(), by.name);
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(())
     }
@@ -59,7 +70,7 @@ impl Daemon {
     /// Lets triggers try a revision again.
     pub(super) async fn forgive(&self, by: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
         self.settings(&app)?;
-        let standing = self.store.standing(&app).await.map_err(broken)?;
+        let standing = self.store.standing(&app, None).await.map_err(broken)?;
         let found: Vec<&Sha> = standing
             .quarantined
             .iter()
@@ -81,8 +92,10 @@ impl Daemon {
                 return Err(Refusal::new(Kind::Usage, what).hint("give more digits"));
             }
         };
-        self.store.forgive(&app, &revision).await.map_err(broken)?;
+        let record = record(&app, &by, "forgive", revision.to_string());
+        self.store.forgive(&app, &revision, &record).await.map_err(broken)?;
         tracing::info!(tsh_app = %app, "{revision} of {app} may be tried again, says {}", by.name);
+        self.anchors.write().await;
         self.look_again(&app);
         Ok(revision)
     }
@@ -90,14 +103,15 @@ impl Daemon {
     /// What every gate answers now: to the deployment that is open, or to a person who would deploy.
     pub(super) async fn gates_of(&self, app: App) -> Result<GatesView, Refusal> {
         let settings = self.settings(&app)?;
-        let standing = self.store.standing(&app).await.map_err(broken)?;
         let last = self.store.history(Some(&app), 1).await.map_err(broken)?;
         let open = last.into_iter().find(|row| row.ended.is_none());
+        let standing = self.store.standing(&app, open.as_ref().map(|row| row.id)).await.map_err(broken)?;
         let journal = match &open {
             Some(row) => self.store.journal(row.id).await.map_err(broken)?,
             None => crate::model::journal::Journal::default(),
         };
         let order = journal.order();
+        let configuration = settings.digest();
         let fetched = journal.fetched();
         let facts = Facts {
             now: now(),
@@ -108,8 +122,20 @@ impl Daemon {
             revision: fetched.map(|fetched| &fetched.revision),
             running: order.and_then(|order| order.from_revision.as_ref()),
             descends: fetched.and_then(|fetched| fetched.descends),
+            outside: None,
+            asked: open.as_ref().zip(order).map(|(row, order)| Asked {
+                deployment: row.id,
+                by: &order.by,
+                trigger: order.trigger.word(),
+                pending: journal.inspected().map(|inspected| inspected.pending.as_slice()),
+                configuration: &configuration,
+                configuration_now: &configuration,
+                decision: standing.decision.as_ref(),
+            }),
+            before: journal.judged(),
         };
-        let judgement = gates::judge(&facts, journal.judged());
+        let mut judgement = gates::judge(&facts);
+        judgement.keep_open_ones_from(journal.judged());
         Ok(GatesView {
             deployment: open.map(|row| row.id),
             revision: fetched.map(|fetched| fetched.revision.clone()),
@@ -117,6 +143,47 @@ impl Daemon {
             answers: judgement.answers,
             app,
         })
+    }
+
+    /// What somebody says about a deployment that waits for approval: yes or no to exactly what it is now.
+    pub(super) async fn decide(
+        &self,
+        by: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let Some((row, _)) = self.store.deployment(id).await.map_err(broken)? else {
+            return Err(Refusal::no_deployment(id));
+        };
+        let app = row.app;
+        let settings = self.settings(&app)?;
+        let journal = self.store.journal(id).await.map_err(broken)?;
+        let waits = journal.judged().and_then(|judged| judged.of(Gate::Approval)).map(|answer| answer.reply);
+        let (Some(Reply::Wait { .. }), Some(revision), Some(inspected), None) =
+            (waits, journal.fetched().map(|fetched| &fetched.revision), journal.inspected(), row.ended)
+        else {
+            let refusal = Refusal::new(Kind::NotPossible, format!("deployment {id} does not wait for approval"));
+            return Err(refusal.hint(format!("`tsh-agent show {id}` shows how it is")));
+        };
+        let asked_by = journal.order().map(|order| order.by.as_str()).unwrap_or_default();
+        let another = settings.gates.approval.as_ref().is_some_and(|rule| rule.by_another);
+        if approved && another && asked_by == by.name {
+            let what = format!("{} asked for deployment {id}, so another one has to approve it", by.name);
+            return Err(
+                Refusal::new(Kind::NotPossible, what).hint("`gates.approval.by_another` in the settings says so")
+            );
+        }
+        let content = approval::content(revision, &inspected.pending, &settings.digest());
+        let verb = if approved { "approve" } else { "reject" };
+        let mut record = record(&app, &by, verb, format!("{revision} as {content}: {reason}"));
+        record.deployment = Some(id);
+        let said = Decision { content: content.clone(), approved, by: by.name, reason, at: now() };
+        self.store.decide(id, &said, &record).await.map_err(broken)?;
+        tracing::info!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} of {app}: {verb} by {}", said.by);
+        self.anchors.write().await;
+        self.look_again(&app);
+        Ok(content)
     }
 
     /// A deployment that waits asks its gates again.
@@ -145,4 +212,20 @@ impl Daemon {
         running.wake.send(Wake::Supersede(by.to_owned(), asker)).ok()?;
         Some(ended)
     }
+}
+
+fn record(app: &App, by: &Caller, what: &str, detail: String) -> Record {
+    Record {
+        at: now(),
+        app: app.clone(),
+        deployment: None,
+        by: by.name.clone(),
+        who: by.who(),
+        what: what.to_owned(),
+        detail,
+    }
+}
+
+fn utc(ms: i64) -> String {
+    crate::when::minute(ms, &jiff::tz::TimeZone::UTC) + " UTC"
 }

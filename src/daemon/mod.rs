@@ -1,6 +1,7 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
 mod announce;
+mod audit;
 mod care;
 mod check;
 mod gates;
@@ -54,6 +55,7 @@ struct Daemon {
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
     news: mpsc::UnboundedSender<News>,
+    anchors: Arc<audit::Anchors>,
 }
 
 /// A deployment that runs now.
@@ -93,8 +95,10 @@ pub async fn run() -> Result<(), CoreError> {
     let bus = zbus::connection::Builder::system().build().await?;
     let systemd = Systemd::new(&bus).await?;
     let (news, heard) = mpsc::unbounded_channel();
+    let anchors = Arc::new(audit::Anchors::begin(&store).await?);
     let daemon = Arc::new(Daemon {
         store,
+        anchors,
         systemd,
         boot,
         running: Mutex::default(),
@@ -107,7 +111,7 @@ pub async fn run() -> Result<(), CoreError> {
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
+    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), Arc::clone(&daemon.anchors), heard));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
     tokio::spawn(Arc::clone(&daemon).attend());

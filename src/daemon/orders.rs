@@ -6,6 +6,7 @@ use super::Daemon;
 use crate::api::{Caller, Kind, Refusal};
 use crate::config::{ConfigError, Settings};
 use crate::host::{chain, files, machine::now};
+use crate::model::audit::Who;
 use crate::model::gates::Override;
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::machine;
@@ -27,7 +28,8 @@ impl Daemon {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = Order { overrides, ..self.order(&app, Goal::Revision(wanted), by.name, force).await? };
+        let who = by.who();
+        let order = Order { overrides, who, ..self.order(&app, Goal::Revision(wanted), by.name, force).await? };
         self.accept(settings, "deploy", &words, order, None).await
     }
 
@@ -56,7 +58,8 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&app, Goal::Release(release), by.name, true).await?;
+        let who = by.who();
+        let mut order = Order { who, ..self.order(&app, Goal::Release(release), by.name, true).await? };
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
         self.accept(settings, "rollback", &words, order, None).await
@@ -140,6 +143,7 @@ impl Daemon {
             from,
             from_revision: built.map(|built| built.revision),
             revision: None,
+            who: Who::default(),
             by,
             force,
             trigger: Trigger::Person,

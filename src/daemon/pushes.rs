@@ -257,7 +257,7 @@ mod tests {
         settings.push.webhook = Some(Forge::Gitea);
         settings.push.users = vec!["git".to_owned()];
         let told = |name: &str, forge| {
-            let by = Caller { uid: 4_000_000_000, name: name.to_owned() };
+            let by = Caller { uid: 4_000_000_000, name: name.to_owned(), login: None, from: None };
             trigger(&by, &settings, Hint { forge, ..Hint::default() }).map_err(|refusal| refusal.what)
         };
         let hook = Trigger::Webhook { forge: Forge::Gitea, delivery: None, sender: None };

@@ -6,6 +6,7 @@ use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Core, Kind, Refusal};
 use crate::host::{backups, step_output};
+use crate::model::audit::Entry;
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
@@ -48,6 +49,14 @@ impl Core for Service {
 
     async fn forgive(&self, by: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
         self.0.forgive(by, app, revision).await
+    }
+
+    async fn decide(&self, by: Caller, id: DeploymentId, approved: bool, reason: String) -> Result<String, Refusal> {
+        self.0.decide(by, id, approved, reason).await
+    }
+
+    async fn audit(&self, app: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        self.0.store.audit(app.as_ref(), limit).await.map_err(broken)
     }
 
     async fn gates(&self, app: App) -> Result<GatesView, Refusal> {

@@ -141,6 +141,8 @@ pub fn detail(out: &Output) -> String {
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
         Output::Judged(judgement) => passed(&judgement.answers),
         Output::Asked { revision } => revision.short().to_owned(),
+        // It is part of a judgement.
+        Output::Outside(_) => String::new(),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
         Output::Inspected(found) if found.ahead => "the schema is ahead, and proven (case 1)".to_owned(),

@@ -67,8 +67,10 @@ pub trait World {
     fn abort_asked(&mut self) -> Option<String>;
     /// Rests until this moment, or until somebody does what a gate may wait for, aborts, or orders something newer.
     async fn rest(&mut self, until: Option<i64>) -> Woken;
-    /// What holds for this application: locks, freezes, what failed here.
+    /// What holds for this application: locks, freezes, what failed here, what was said about this deployment.
     async fn standing(&mut self) -> Act<Standing>;
+    /// The digest of the settings as they are on disk now.
+    async fn configuration(&mut self) -> Act<String>;
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 

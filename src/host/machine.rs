@@ -126,8 +126,13 @@ impl World for Machine<'_> {
     }
 
     async fn standing(&mut self) -> Act<Standing> {
-        let standing = self.store.standing(&self.settings.app).await;
+        let standing = self.store.standing(&self.settings.app, Some(self.id)).await;
         standing.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        let settings = crate::config::load(&self.settings.app).map_err(|error| Cause::new(error.to_string()))?;
+        Ok(settings.digest())
     }
 
     async fn pause(&mut self, attempt: usize) {

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Who;
+use super::gates::outside::Outside;
 use super::gates::{Judgement, Override};
 use super::leaving::Leaving;
 use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
@@ -105,6 +107,9 @@ pub struct Order {
     /// What caused it.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Who asked, as the machine knows it.
+    #[serde(default)]
+    pub who: Who,
     /// Gates that are passed whatever they answer.
     #[serde(default)]
     pub overrides: Vec<Override>,
@@ -183,6 +188,8 @@ pub enum Output {
         /// The commit that the configured branch points to there.
         revision: Sha,
     },
+    /// What was found out for them outside of the core.
+    Outside(Box<Outside>),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.

@@ -1,5 +1,6 @@
 //! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
 
+pub mod audit;
 pub mod backup;
 pub mod care;
 pub mod edited;

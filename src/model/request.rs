@@ -35,6 +35,11 @@ pub enum Work {
     },
     /// Ask the remote where the configured branch points to.
     Ask,
+    /// Find out for the gates what can only be found out outside of the core.
+    Gates {
+        /// The commit.
+        revision: Sha,
+    },
     /// Build the exported tree of this commit.
     Build {
         /// The commit.
@@ -140,6 +145,7 @@ impl Work {
         match self {
             Self::Fetch { .. } => "fetch",
             Self::Ask => "ask",
+            Self::Gates { .. } => "gates",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",
             Self::Inspect { .. } => "inspect",

@@ -164,6 +164,7 @@ impl Step {
     pub fn unit_kind(self) -> Option<&'static str> {
         match self {
             Fetch => Some("fetch"),
+            Gates | Clearance => Some("gates"),
             Build => Some("build"),
             Seal => Some("seal"),
             Inspect => Some("inspect"),
@@ -173,8 +174,8 @@ impl Step {
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Gates | Clearance | Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers
-            | Settle | Count | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers | Settle | Count | Halt
+            | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 

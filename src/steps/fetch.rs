@@ -2,6 +2,7 @@
 //! The mirror is a cache: where anything is wrong with it, it is made anew.
 
 pub mod ask;
+mod commits;
 mod export;
 mod known_hosts;
 mod remote;
@@ -38,6 +39,8 @@ pub async fn run(job: &Job) -> Outcome {
         mirror: area.join("mirror.git"),
         home: area.join("home"),
         trees: area.join("trees"),
+        commits: job.at(&paths::commits(&job.settings.app)),
+        signed: job.settings.gates.signature.is_some(),
     };
     let fetch = blocking(move || plan.run());
     let outcome = tokio::time::timeout(timeout + NOTICE, fetch).await;
@@ -60,6 +63,9 @@ struct Plan {
     mirror: PathBuf,
     home: PathBuf,
     trees: PathBuf,
+    commits: PathBuf,
+    /// Whether signatures will be looked at.
+    signed: bool,
 }
 
 /// Why it does not go on.
@@ -126,6 +132,9 @@ impl Plan {
             revision,
         };
         export::export(&mirror, &commit, &fetched.revision, &self.trees)?;
+        if self.signed {
+            commits::export(&mirror, &commit, self.running.as_ref(), &self.commits)?;
+        }
         say(&format!("{} {} ({})", fetched.revision.short(), fetched.subject, fetched.author));
         Ok(fetched)
     }

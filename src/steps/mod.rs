@@ -6,6 +6,7 @@ pub mod child;
 pub mod fetch;
 pub mod files;
 pub mod folders;
+pub mod gates;
 pub mod inspect;
 pub mod links;
 pub mod manifest;

@@ -3,18 +3,19 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Store, StoreError};
-use crate::model::gates::{Hold, HoldKind, Quarantined, Standing};
+use super::{Store, StoreError, audit};
+use crate::model::audit::Record;
+use crate::model::gates::{Decision, Hold, HoldKind, Quarantined, Standing};
 use crate::model::journal::{Fact, Goal, Order};
 use crate::model::names::{App, BadName, DeploymentId, Sha};
 use crate::model::outcome::Verdict;
 
 impl Store {
-    /// What holds for an application.
+    /// What holds for an application, and what was said about one deployment.
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub async fn standing(&self, app: &App) -> Result<Standing, StoreError> {
+    pub async fn standing(&self, app: &App, deployment: Option<DeploymentId>) -> Result<Standing, StoreError> {
         let holds = sqlx::query("select kind, until, reason, by, at from holds where app = ? order by kind")
             .bind(app.as_str())
             .fetch_all(&self.pool)
@@ -25,7 +26,12 @@ impl Store {
         .bind(app.as_str())
         .fetch_all(&self.pool)
         .await?;
+        let decision = sqlx::query("select content, approved, by, reason, at from decisions where deployment = ?")
+            .bind(deployment.map_or(0, |id| id.0))
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(Standing {
+            decision: decision.as_ref().map(decided),
             holds: holds.iter().map(hold).collect::<Result<_, _>>()?,
             quarantined: quarantined.iter().map(failed).collect::<Result<_, _>>()?,
         })
@@ -35,9 +41,10 @@ impl Store {
     ///
     /// # Errors
     /// If the state cannot be written.
-    pub async fn hold(&self, app: &App, hold: &Hold) -> Result<(), StoreError> {
+    pub async fn hold(&self, app: &App, hold: &Hold, record: &Record) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         put(&mut transaction, app, hold).await?;
+        audit::append(&mut transaction, record).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -46,27 +53,64 @@ impl Store {
     ///
     /// # Errors
     /// If the state cannot be written.
-    pub async fn lift(&self, app: &App, kind: HoldKind) -> Result<bool, StoreError> {
+    pub async fn lift(&self, app: &App, kind: HoldKind, record: &Record) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query("delete from holds where app = ? and kind = ?")
             .bind(app.as_str())
             .bind(kind.word())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(done.rows_affected() > 0)
+        noted(transaction, done.rows_affected(), record).await
     }
 
     /// Lets triggers try a revision again; whether it was quarantined.
     ///
     /// # Errors
     /// If the state cannot be written.
-    pub async fn forgive(&self, app: &App, revision: &Sha) -> Result<bool, StoreError> {
+    pub async fn forgive(&self, app: &App, revision: &Sha, record: &Record) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query("update quarantined set forgiven = 1 where app = ? and revision = ? and forgiven = 0")
             .bind(app.as_str())
             .bind(revision.as_str())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(done.rows_affected() > 0)
+        noted(transaction, done.rows_affected(), record).await
     }
+
+    /// Records what somebody says about a deployment, in the place of what was said before.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub async fn decide(&self, id: DeploymentId, said: &Decision, record: &Record) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "insert or replace into decisions (deployment, content, approved, by, reason, at) values (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(id.0)
+        .bind(&said.content)
+        .bind(said.approved)
+        .bind(&said.by)
+        .bind(&said.reason)
+        .bind(said.at)
+        .execute(&mut *transaction)
+        .await?;
+        audit::append(&mut transaction, record).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Ends what took something away; what was not there is not noted either.
+async fn noted(
+    mut transaction: sqlx::SqliteTransaction<'_>,
+    removed: u64,
+    record: &Record,
+) -> Result<bool, StoreError> {
+    if removed > 0 {
+        audit::append(&mut transaction, record).await?;
+    }
+    transaction.commit().await?;
+    Ok(removed > 0)
 }
 
 /// What the end of a deployment means for those that come: in the transaction that records the end.
@@ -171,6 +215,10 @@ async fn put(transaction: &mut sqlx::SqliteTransaction<'_>, app: &App, hold: &Ho
 
 fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::Sql(sqlx::Error::Decode(error.into()))
+}
+
+fn decided(row: &SqliteRow) -> Decision {
+    Decision { content: row.get(0), approved: row.get(1), by: row.get(2), reason: row.get(3), at: row.get(4) }
 }
 
 fn hold(row: &SqliteRow) -> Result<Hold, StoreError> {

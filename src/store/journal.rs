@@ -54,10 +54,12 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
+        let audited = super::audit::accepted(app, id, kind, wanted, &order, at);
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
         if let Some(newest) = push {
             super::pushes::take(&mut transaction, app, newest, id).await?;
         }
+        super::audit::append(&mut transaction, &audited).await?;
         transaction.commit().await?;
         Ok(id)
     }
@@ -125,6 +127,9 @@ impl Store {
             | Fact::Resumed
             | Fact::Superseded { .. }
             | Fact::AbortAsked { .. } => {}
+        }
+        if let Some(record) = super::audit::happened(app, id, entry) {
+            super::audit::append(&mut transaction, &record).await?;
         }
         transaction.commit().await?;
         Ok(())

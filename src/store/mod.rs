@@ -1,6 +1,7 @@
 //! The state on disk: SQLite in WAL mode with full synchronisation, so that what is committed survives a power cut.
 //! Nothing else knows SQL of the state.
 
+mod audit;
 mod cares;
 mod holds;
 mod journal;

@@ -228,6 +228,8 @@ mod tests {
             by: "github".into(),
             force: false,
             trigger: Trigger::Poll,
+            who: Default::default(),
+            overrides: vec![],
         };
         assert_eq!(store.tried(&app, &revision).await.unwrap(), None);
         let id = store.accept(&app, "deploy", "main", order.clone(), 2, "b", Some(2)).await.unwrap();

@@ -9,13 +9,15 @@ async fn the_verbs_of_the_gates_ask_for_what_they_say() {
     let bus = Bus::start();
     let core = Script::of([view(Some("deployed"), &[])]);
     let _connection = bus.serve(&core).await;
-    let verbs: [(&[&str], &str); 7] = [
+    let verbs: [(&[&str], &str); 9] = [
         (&["lock", "-m", "stocktaking"], "tsh-erp is locked; `tsh-agent unlock` takes it back\n"),
         (&["unlock"], "tsh-erp is not locked any more\n"),
         (&["freeze", "--until", "2126-12-27T08:00:00Z", "--reason", "year end"], "tsh-erp is frozen until 2126-12-27 "),
         (&["unfreeze"], "tsh-erp is not frozen any more\n"),
         (&["resume"], "automatic deployments of tsh-erp go on\n"),
         (&["forgive", "3f3f3f3f"], "triggers may deploy 3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f again\n"),
+        (&["approve", "42"], "deployment 42 is approved as c0ffee00c0ffee00; "),
+        (&["reject", "42", "--reason", "not on a Friday"], "deployment 42 is rejected\n"),
         (
             &["deploy", "--detach", "--override", "lock", "--override", "freeze", "--reason", "the shop is down"],
             "accepted",
@@ -26,7 +28,7 @@ async fn the_verbs_of_the_gates_ask_for_what_they_say() {
         assert!(said.code == 0 && said.out.starts_with(out), "{said:?}");
     }
     let mut asked = core.asked();
-    asked[6..].sort();
+    asked[8..].sort();
     assert_eq!(
         asked,
         [
@@ -36,6 +38,8 @@ async fn the_verbs_of_the_gates_ask_for_what_they_say() {
             "me: lift freeze tsh-erp",
             "me: lift pause tsh-erp",
             "me: forgive tsh-erp 3f3f3f3f",
+            "me: decide 42 true ",
+            "me: decide 42 false not on a Friday",
             "me: deploy tsh-erp - false",
             "override freeze the shop is down",
             "override lock the shop is down",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::model::audit::Entry;
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
@@ -185,6 +186,24 @@ impl Core for Script {
     async fn forgive(&self, caller: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
         self.note(format!("{}: forgive {app} {revision}", by(&caller)));
         Ok("3f".repeat(20).parse().unwrap())
+    }
+
+    async fn decide(
+        &self,
+        caller: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.note(format!("{}: decide {id} {approved} {reason}", by(&caller)));
+        Ok("c0ffee00c0ffee00".to_owned())
+    }
+
+    async fn audit(&self, _: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        let record =
+            json!({"at": 0, "app": "tsh-erp", "by": "olga", "what": "lock", "detail": "stocktaking"}).to_string();
+        let entry = |seq: i64| Entry { seq, record: record.clone(), hash: "0".repeat(64) };
+        Ok((1..=i64::from(limit.min(2))).map(entry).collect())
     }
 
     async fn gates(&self, app: App) -> Result<GatesView, Refusal> {

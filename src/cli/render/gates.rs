@@ -71,7 +71,7 @@ mod tests {
     use crate::model::names::DeploymentId;
 
     fn answer(gate: Gate, reply: Reply, reason: &str, lift: Option<&str>) -> Answer {
-        Answer { gate, reply, reason: reason.into(), lift: lift.map(str::to_owned), since: None }
+        Answer { gate, reply, reason: reason.into(), lift: lift.map(str::to_owned), since: None, seen: None }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What people see: views become text here, and nothing else happens. Width, colours, clock and time zone
 //! come from outside, so that every screen is the same in a test.
 
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod ending;

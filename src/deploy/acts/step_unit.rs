@@ -59,7 +59,7 @@ async fn finish<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befor
     conclude(engine, step, report).await
 }
 
-fn invocation(before: &Before) -> &String {
+pub fn invocation(before: &Before) -> &String {
     static NONE: String = String::new();
     match before {
         Before::Unit(invocation) => invocation,
@@ -124,7 +124,7 @@ async fn unchanged<W: World>(engine: &mut Engine<'_, W>, watched: &[UnitWas]) ->
     Ok(())
 }
 
-async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
+pub async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
     let release = match step {
         Step::Reprobe => from(engine)?,
         _ => engine.release(),
@@ -134,6 +134,7 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
             let running = engine.journal.order().and_then(|order| order.from_revision.clone());
             Work::Fetch { wanted: wanted(engine), running }
         }
+        Step::Gates | Step::Clearance => Work::Gates { revision: revision(engine)? },
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => {

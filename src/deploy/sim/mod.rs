@@ -266,6 +266,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
+            Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
             Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
@@ -299,6 +300,7 @@ impl Sim {
                 author: String::new(),
                 descends: Some(true),
             }),
+            Work::Gates { .. } => Output::Outside(Box::new(crate::model::gates::outside::Outside::default())),
             Work::Build { .. } => Output::Built { how: String::new() },
             Work::Seal { .. } => {
                 self.disk.releases.insert(request.release);

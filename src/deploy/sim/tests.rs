@@ -49,6 +49,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         by: "olga".into(),
         force: sim.script.restore,
         overrides: vec![],
+        who: Default::default(),
         trigger: if sim.script.quarantined { Trigger::Poll } else { Trigger::Person },
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };

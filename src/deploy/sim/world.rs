@@ -50,8 +50,13 @@ impl World for Sim {
             Quarantined { revision: "b".repeat(40).parse().unwrap(), deployment: ID, reason: String::new(), at: 0 };
         Ok(Standing {
             holds: if locked { vec![lock] } else { Vec::new() },
+            decision: None,
             quarantined: if self.script.quarantined { vec![failed] } else { Vec::new() },
         })
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        Ok(String::new())
     }
 
     async fn pause(&mut self, _attempt: usize) {}

@@ -1,11 +1,15 @@
 //! What gates are asked with.
 
 use core::time::Duration;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Override, Windows};
+use super::approval::Asked;
+use super::outside::Outside;
+use super::{Approval, Ci, Decision, Judgement, Override, Promotion, Signature, Windows};
 use crate::model::names::{DeploymentId, Sha};
+use crate::model::trigger::Forge;
 
 /// Root's settings of the gates, `[gates]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,12 +18,51 @@ pub struct Rules {
     pub patience: Duration,
     /// The hours of the week at which something may be deployed; `None`: always.
     pub windows: Option<Windows>,
+    /// Who must sign; `None`: nobody.
+    pub signature: Option<Signature>,
+    /// The checks that must have ended well; `None`: none.
+    pub ci: Option<Ci>,
+    /// Where it must have run well; `None`: nowhere.
+    pub promotion: Option<Promotion>,
+    /// What a person must have approved; `None`: nothing.
+    pub approval: Option<Approval>,
+    /// The forge that is asked.
+    pub forge: Option<ForgeApi>,
+}
+
+impl Rules {
+    /// Whether somebody outside of the core has to be asked.
+    #[must_use]
+    pub fn look_outside(&self) -> bool {
+        self.signature.is_some() || self.ci.is_some() || self.promotion.is_some()
+    }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { patience: Duration::from_hours(7 * 24), windows: None }
+        Self {
+            patience: Duration::from_hours(7 * 24),
+            windows: None,
+            signature: None,
+            ci: None,
+            promotion: None,
+            approval: None,
+            forge: None,
+        }
     }
+}
+
+/// The forge's interface, `[gates.forge]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgeApi {
+    /// Which kind.
+    pub kind: Forge,
+    /// The address below which it answers, without a slash at the end.
+    pub api: String,
+    /// The repository's path, `owner/name`.
+    pub repository: String,
+    /// Root's file with a token that may read; it reaches the step as a credential.
+    pub token: Option<PathBuf>,
 }
 
 /// What a person, or the end of a deployment, has put in the way of all that come.
@@ -81,6 +124,8 @@ pub struct Standing {
     pub holds: Vec<Hold>,
     /// Revisions that have failed here.
     pub quarantined: Vec<Quarantined>,
+    /// What was said about the deployment that is asked for.
+    pub decision: Option<Decision>,
 }
 
 impl Standing {
@@ -110,6 +155,19 @@ pub struct Facts<'a> {
     pub running: Option<&'a Sha>,
     /// Whether the revision has the running one among its ancestors; `None` where nothing runs, or nobody looked.
     pub descends: Option<bool>,
+    /// What was found out outside of the core; `None`: nobody was asked.
+    pub outside: Option<&'a Outside>,
+    /// What is to be approved; `None` where it is only asked what would be.
+    pub asked: Option<Asked<'a>>,
+    /// What the gates answered the last time in this deployment.
+    pub before: Option<&'a Judgement>,
+}
+
+impl Facts<'_> {
+    /// A moment this much later.
+    pub(super) fn soon(&self, after: Duration) -> i64 {
+        self.now.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+    }
 }
 
 /// A moment as people read it, in the zone of the windows, or UTC.

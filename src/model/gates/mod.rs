@@ -4,11 +4,16 @@
 //! A rollback to a kept release is asked by none of them.
 
 mod ancestry;
+pub mod approval;
+mod ci;
 mod facts;
 mod freeze;
 mod lock;
+pub mod outside;
 mod pause;
+mod promotion;
 mod quarantine;
+mod signature;
 #[cfg(test)]
 pub mod testing;
 mod windows;
@@ -17,7 +22,11 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Facts, Hold, HoldKind, Quarantined, Rules, Standing};
+pub use approval::{Approval, Decision};
+pub use ci::Ci;
+pub use facts::{Facts, ForgeApi, Hold, HoldKind, Quarantined, Rules, Standing};
+pub use promotion::{From as PromotedFrom, Promotion};
+pub use signature::Signature;
 pub use windows::{BadWindow, Window, Windows};
 
 /// One rule. The stored names are a promise.
@@ -36,11 +45,30 @@ pub enum Gate {
     Quarantine,
     /// Automatic deployments only move forward.
     Ancestry,
+    /// Every new commit is signed.
+    Signature,
+    /// Checks of the forge.
+    Ci,
+    /// Another environment runs it well.
+    Promotion,
+    /// A person has approved it.
+    Approval,
 }
 
 impl Gate {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 6] = [Self::Lock, Self::Freeze, Self::Windows, Self::Pause, Self::Quarantine, Self::Ancestry];
+    pub const ALL: [Self; 10] = [
+        Self::Lock,
+        Self::Freeze,
+        Self::Windows,
+        Self::Pause,
+        Self::Quarantine,
+        Self::Ancestry,
+        Self::Signature,
+        Self::Ci,
+        Self::Promotion,
+        Self::Approval,
+    ];
 
     /// The word that people read and type.
     #[must_use]
@@ -52,6 +80,10 @@ impl Gate {
             Self::Pause => "pause",
             Self::Quarantine => "quarantine",
             Self::Ancestry => "ancestry",
+            Self::Signature => "signature",
+            Self::Ci => "ci",
+            Self::Promotion => "promotion",
+            Self::Approval => "approval",
         }
     }
 
@@ -63,15 +95,23 @@ impl Gate {
             Self::Pause => pause::ask(facts),
             Self::Quarantine => quarantine::ask(facts),
             Self::Ancestry => ancestry::ask(facts),
+            Self::Signature => signature::ask(facts),
+            Self::Ci => ci::ask(facts),
+            Self::Promotion => promotion::ask(facts),
+            Self::Approval => approval::ask(facts),
         }
     }
 
     /// How long a deployment waits for it; then it refuses.
     fn patience(self, rules: &Rules) -> Duration {
-        match self {
-            Self::Lock | Self::Freeze | Self::Pause | Self::Quarantine | Self::Ancestry => rules.patience,
-            Self::Windows => rules.windows.as_ref().map_or(rules.patience, |windows| windows.wait),
-        }
+        let own = match self {
+            Self::Windows => rules.windows.as_ref().map(|rule| rule.wait),
+            Self::Ci => rules.ci.as_ref().map(|rule| rule.wait),
+            Self::Promotion => rules.promotion.as_ref().map(|rule| rule.wait),
+            Self::Approval => rules.approval.as_ref().map(|rule| rule.wait),
+            Self::Lock | Self::Freeze | Self::Pause | Self::Quarantine | Self::Ancestry | Self::Signature => None,
+        };
+        own.unwrap_or(rules.patience)
     }
 }
 
@@ -119,6 +159,9 @@ pub struct Answer {
     pub lift: Option<String>,
     /// Since when it has been waited for without interruption, in milliseconds since 1970 (UTC).
     pub since: Option<i64>,
+    /// Since when it was seen that another environment runs well, in milliseconds since 1970 (UTC).
+    #[serde(default)]
+    pub seen: Option<i64>,
 }
 
 /// A gate that somebody wants to be passed whatever it answers.
@@ -173,6 +216,15 @@ impl Judgement {
         self.answers.retain(|answer| answer.reply != Reply::Off);
     }
 
+    /// Takes the answers of an earlier judgement where this one could not ask.
+    pub fn keep_open_ones_from(&mut self, earlier: Option<&Self>) {
+        for answer in self.answers.iter_mut().filter(|answer| answer.reply == Reply::Open) {
+            if let Some(known) = earlier.and_then(|earlier| earlier.of(answer.gate)) {
+                answer.clone_from(known);
+            }
+        }
+    }
+
     /// The answer of one gate.
     #[must_use]
     pub fn of(&self, gate: Gate) -> Option<&Answer> {
@@ -198,11 +250,12 @@ struct Said {
     reply: Reply,
     reason: String,
     lift: Option<String>,
+    seen: Option<i64>,
 }
 
 impl Said {
     fn new(reply: Reply, reason: impl Into<String>) -> Self {
-        Self { reply, reason: reason.into(), lift: None }
+        Self { reply, reason: reason.into(), lift: None, seen: None }
     }
 
     fn off() -> Self {
@@ -211,6 +264,11 @@ impl Said {
 
     fn pass(reason: impl Into<String>) -> Self {
         Self::new(Reply::Pass, reason)
+    }
+
+    /// It is in force, and whoever was to ask has not: that is no yes.
+    fn unasked() -> Self {
+        Self::refuse("it was not asked: this is a fault of the gates' unit").lift("`journalctl -u 'tsh-agent-gates@*'`")
     }
 
     fn open() -> Self {
@@ -225,23 +283,29 @@ impl Said {
         Self::new(Reply::Refuse, reason)
     }
 
+    fn seen(mut self, since: i64) -> Self {
+        self.seen = Some(since);
+        self
+    }
+
     fn lift(mut self, lift: impl Into<String>) -> Self {
         self.lift = Some(lift.into());
         self
     }
 }
 
-/// Asks every gate. `before` is what they answered the last time in this deployment: patience counts from there.
+/// Asks every gate. Patience counts from what they answered before.
 #[must_use]
-pub fn judge(facts: &Facts<'_>, before: Option<&Judgement>) -> Judgement {
-    Judgement { answers: Gate::ALL.into_iter().map(|gate| answer(gate, facts, before)).collect() }
+pub fn judge(facts: &Facts<'_>) -> Judgement {
+    Judgement { answers: Gate::ALL.into_iter().map(|gate| answer(gate, facts)).collect() }
 }
 
-fn answer(gate: Gate, facts: &Facts<'_>, before: Option<&Judgement>) -> Answer {
+fn answer(gate: Gate, facts: &Facts<'_>) -> Answer {
     let said = gate.ask(facts);
-    let mut answer = Answer { gate, reply: said.reply, reason: said.reason, lift: said.lift, since: None };
+    let mut answer =
+        Answer { gate, reply: said.reply, reason: said.reason, lift: said.lift, since: None, seen: said.seen };
     if let Reply::Wait { until } = answer.reply {
-        let earlier = before.and_then(|before| before.of(gate)?.since);
+        let earlier = facts.before.and_then(|before| before.of(gate)?.since);
         let since = earlier.unwrap_or(facts.now);
         let patience = gate.patience(facts.rules);
         let end = since.saturating_add(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));

@@ -1,6 +1,9 @@
 //! Facts for tests.
 
+use super::approval::Asked;
+use super::outside::Outside;
 use super::*;
+use crate::model::journal::Pending;
 use crate::model::names::{DeploymentId, Sha};
 
 /// A revision of one digit.
@@ -31,6 +34,12 @@ pub struct Case {
     pub running: Option<Sha>,
     /// See [`Facts`].
     pub descends: Option<bool>,
+    /// See [`Facts`].
+    pub outside: Outside,
+    /// The pending migrations, once they are known.
+    pub pending: Option<Vec<Pending>>,
+    /// The digest of the settings.
+    pub configuration: &'static str,
 }
 
 impl Default for Case {
@@ -43,6 +52,9 @@ impl Default for Case {
             revision: Some(sha('b')),
             running: Some(sha('a')),
             descends: Some(true),
+            outside: Outside::default(),
+            pending: None,
+            configuration: "c",
         }
     }
 }
@@ -68,8 +80,19 @@ impl Case {
             revision: self.revision.as_ref(),
             running: self.running.as_ref(),
             descends: self.descends,
+            outside: Some(&self.outside),
+            asked: Some(Asked {
+                deployment: DeploymentId(7),
+                by: "olga",
+                trigger: if self.automatic { "webhook" } else { "person" },
+                pending: self.pending.as_deref(),
+                configuration: "c",
+                configuration_now: self.configuration,
+                decision: self.standing.decision.as_ref(),
+            }),
+            before,
         };
-        judge(&facts, before)
+        judge(&facts)
     }
 
     /// What one gate answers at the beginning of time.

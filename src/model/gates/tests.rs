@@ -1,5 +1,9 @@
+use core::time::Duration;
+
+use super::outside::Signed;
 use super::testing::{Case, hold, sha};
 use super::*;
+use crate::model::journal::Pending;
 
 const DAY: i64 = 86_400_000;
 
@@ -104,4 +108,70 @@ fn the_stored_name_is_the_word_that_is_typed() {
         assert_eq!(gate.word().parse(), Ok(gate));
     }
     assert!("gate".parse::<Gate>().is_err());
+}
+
+fn to_approve(pending: &[&str]) -> Case {
+    let pending = pending.iter().map(|revision| Pending {
+        revision: revision.parse().unwrap(),
+        title: String::new(),
+        nontransactional: false,
+    });
+    let approval = Approval { required: vec!["webhook".into()], by_another: false, wait: Duration::from_secs(60) };
+    Case {
+        rules: Rules { approval: Some(approval), ..Rules::default() },
+        pending: Some(pending.collect()),
+        ..Case::default()
+    }
+}
+
+fn said(case: &Case, approved: bool, by: &str) -> Option<Decision> {
+    let content = approval::content(&sha('b'), case.pending.as_deref().unwrap(), "c");
+    Some(Decision { content, approved, by: by.into(), reason: "as it is".into(), at: 0 })
+}
+
+#[test]
+fn an_approval_holds_for_exactly_what_was_seen() {
+    let wait = Reply::Wait { until: Some(60_000) };
+    let mut case = to_approve(&["0002"]);
+    assert_eq!(case.ask(Gate::Approval), wait, "nobody has said anything");
+    case.standing.decision = said(&case, true, "piet");
+    assert_eq!(case.ask(Gate::Approval), Reply::Pass);
+    let decision = case.standing.decision.clone();
+    let with = |case: Case| Case { standing: Standing { decision: decision.clone(), ..Standing::default() }, ..case };
+    assert_eq!(with(to_approve(&["0002", "0003"])).ask(Gate::Approval), wait, "a new migration voids it");
+    assert_eq!(with(to_approve(&[])).ask(Gate::Approval), wait, "so does one less");
+    assert_eq!(
+        with(Case { revision: Some(sha('d')), ..to_approve(&["0002"]) }).ask(Gate::Approval),
+        wait,
+        "and a push"
+    );
+    let changed = with(Case { configuration: "d", ..to_approve(&["0002"]) });
+    assert_eq!(changed.ask(Gate::Approval), Reply::Refuse, "what runs with old settings is not what was seen");
+    case.standing.decision = said(&case, false, "piet");
+    assert_eq!(case.ask(Gate::Approval), Reply::Refuse);
+    case.standing.decision = None;
+    case.pending = None;
+    assert_eq!(case.ask(Gate::Approval), Reply::Open, "before the inspection");
+    assert_eq!(Case { automatic: false, ..to_approve(&["0002"]) }.ask(Gate::Approval), Reply::Pass, "not required");
+}
+
+#[test]
+fn who_asked_may_be_kept_from_approving() {
+    let mut case = to_approve(&["0002"]);
+    case.rules.approval.as_mut().unwrap().by_another = true;
+    case.standing.decision = said(&case, true, "olga");
+    assert!(matches!(case.ask(Gate::Approval), Reply::Wait { .. }));
+    case.standing.decision = said(&case, true, "piet");
+    assert_eq!(case.ask(Gate::Approval), Reply::Pass);
+}
+
+#[test]
+fn a_signature_that_does_not_hold_refuses_and_one_that_nobody_looked_at_never_agrees() {
+    let rule = Signature { allowed_signers: "/x".into(), revoked: None };
+    let mut case = Case { rules: Rules { signature: Some(rule), ..Rules::default() }, ..Case::default() };
+    assert_eq!(case.ask(Gate::Signature), Reply::Refuse);
+    case.outside.signature = Some(Signed::Bad { why: "commit bbbbbbbb: it is not signed".into() });
+    assert_eq!(case.ask(Gate::Signature), Reply::Refuse);
+    case.outside.signature = Some(Signed::Good { commits: 2, by: "olga".into() });
+    assert_eq!(case.ask(Gate::Signature), Reply::Pass);
 }
