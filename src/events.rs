@@ -17,6 +17,14 @@ pub enum Event {
     RolledBack,
     /// A deployment was aborted, everything was undone, and the former state was verified.
     Aborted,
+    /// A gate said no before production was touched.
+    Refused,
+    /// A newer order came while a deployment waited for its gates.
+    Superseded,
+    /// A deployment waits for a gate.
+    Waiting,
+    /// An entry of the audit, and its hash.
+    Audited,
     /// A deployment could not be settled; a person must look.
     NeedsOperator,
     /// A step failed; what follows is in its own entry.
@@ -45,12 +53,16 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Accepted,
         Deployed,
         Failed,
         RolledBack,
         Aborted,
+        Refused,
+        Superseded,
+        Waiting,
+        Audited,
         NeedsOperator,
         StepFailed,
         RecoveredAtBoot,
@@ -73,6 +85,10 @@ impl Event {
             Failed => "15d07e0b67f3471783eeb033f7a3b360",
             RolledBack => "6e7407a025a74deba652ac05675b6cb5",
             Aborted => "5b690c3dbc9d4b4b8a30812e910e40e0",
+            Refused => "6e0d3ff2c1b44a0c9f5fb1e2ad7a4b66",
+            Superseded => "a3c1de4fd0b7465f8b1c9f6e55a02c78",
+            Waiting => "c5b7f0a2f93c4d2e8d0c6a7be41f9d13",
+            Audited => "d20f3f0b6a584b0a9f3e5a7c1be84d95",
             NeedsOperator => "59ffbe3ba4714d8c98591178bdeb67c5",
             StepFailed => "c7f1c2f016274192b6cd3536c3059f30",
             RecoveredAtBoot => "bd75b2d5f84648fb83a44911a99fbcb0",
@@ -95,6 +111,8 @@ impl From<Verdict> for Event {
             Verdict::Failed => Failed,
             Verdict::RolledBack => RolledBack,
             Verdict::Aborted => Aborted,
+            Verdict::Refused => Refused,
+            Verdict::Superseded => Superseded,
             Verdict::NeedsOperator => NeedsOperator,
         }
     }

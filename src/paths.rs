@@ -120,6 +120,12 @@ pub fn exported(app: &App, revision: &crate::model::names::Sha) -> PathBuf {
     fetched(app).join("trees").join(revision.as_str())
 }
 
+/// The commits that are new against what runs, as the fetch step exports them.
+#[must_use]
+pub fn commits(app: &App) -> PathBuf {
+    fetched(app).join("commits")
+}
+
 /// The build's work area; the build itself sees it as `/srv/<app>/releases`.
 #[must_use]
 pub fn built(app: &App) -> PathBuf {

@@ -214,6 +214,7 @@ fn exposure_stays_low() {
             "tsh-agent.service" => 5,
             "tsh-agent-fetch@erp.service"
             | "tsh-agent-ask@erp.service"
+            | "tsh-agent-gates@erp.service"
             | "tsh-agent-build@erp.service"
             | "tsh-agent-gauge@erp.service"
             | "tsh-agent-probe@erp.service"

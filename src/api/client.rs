@@ -12,10 +12,11 @@ use zbus::connection::Builder;
 use zbus::proxy::{CacheProperties, OwnerChangedStream};
 use zbus::{Connection, Variant, fdo};
 
-use super::{NAME, Refusal, plain};
+use super::{NAME, Refusal, gates, plain};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
+use crate::model::gates::Override;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
@@ -27,11 +28,17 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(250);
 
 #[zbus::proxy(interface = "sale.tsh.Agent1", default_service = "sale.tsh.Agent1", default_path = "/sale/tsh/Agent1")]
-trait Agent {
+pub(super) trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
     async fn adopt(&self, app: &str, revision: &str, subject: &str) -> zbus::Result<u32>;
+    async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;
+    async fn lift(&self, app: &str, kind: &str) -> zbus::Result<()>;
+    async fn forgive(&self, app: &str, revision: &str) -> zbus::Result<String>;
+    async fn decide(&self, id: u32, approved: bool, reason: &str) -> zbus::Result<String>;
+    async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
+    async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
@@ -111,7 +118,7 @@ impl From<fdo::Error> for Error {
 /// A connection to the agent.
 pub struct Client {
     connection: Connection,
-    agent: AgentProxy<'static>,
+    pub(super) agent: AgentProxy<'static>,
     address: Option<String>,
 }
 
@@ -171,12 +178,21 @@ impl Client {
         Ok(watch)
     }
 
-    /// Asks for a deployment.
+    /// Asks for a deployment; `overrides` are gates that are passed whatever they answer.
     ///
     /// # Errors
     /// If it is refused, or the agent cannot be asked.
-    pub async fn deploy(&self, app: &App, wanted: Option<&Wanted>, force: bool) -> Result<DeploymentId, Error> {
-        let options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+    pub async fn deploy(
+        &self,
+        app: &App,
+        wanted: Option<&Wanted>,
+        force: bool,
+        overrides: &[Override],
+    ) -> Result<DeploymentId, Error> {
+        let mut options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+        if !overrides.is_empty() {
+            options.insert(gates::OVERRIDES, gates::dictionary(overrides));
+        }
         Ok(DeploymentId(self.agent.deploy(app.as_str(), wanted.map_or("", Wanted::as_str), options).await?))
     }
 
@@ -373,7 +389,7 @@ impl Watch {
     }
 }
 
-fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(super) fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let strange = |error: serde_json::Error| Error::Strange(error.to_string());
     let mut value = serde_json::from_str(text).map_err(strange)?;
     clean(&mut value);

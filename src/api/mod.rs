@@ -5,7 +5,10 @@
 //! the bus policy (`units/dbus-1`), not here.
 
 pub mod client;
+mod client_gates;
 mod face;
+mod gates;
+mod login;
 mod plain;
 mod refusal;
 mod server;
@@ -13,15 +16,17 @@ mod server;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::model::audit::{Entry, Who};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
+use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 pub use plain::plain;
 pub use refusal::{Kind, Refusal};
@@ -41,17 +46,30 @@ pub struct Caller {
     pub uid: u32,
     /// Its name, or "uid 1234" where it has none.
     pub name: String,
+    /// Who logged in, if that is known: the user behind `sudo`.
+    pub login: Option<String>,
+    /// From where.
+    pub from: Option<String>,
+}
+
+impl Caller {
+    /// What the audit keeps of it.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        Who { uid: Some(self.uid), login: self.login.clone(), from: self.from.clone() }
+    }
 }
 
 /// What the interface needs of the core. Each method answers soon; a deployment goes on by itself.
 pub trait Core: Send + Sync + 'static {
-    /// Accepts a deployment of `wanted`, or of the configured branch.
+    /// Accepts a deployment of `wanted`, or of the configured branch; `overrides` are gates that are passed.
     fn deploy(
         &self,
         by: Caller,
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
 
     /// Accepts going back to the release of deployment `to`, or to the one before the live one.
@@ -61,6 +79,37 @@ pub trait Core: Send + Sync + 'static {
         app: App,
         to: Option<DeploymentId>,
     ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
+
+    /// Puts something in the way of deployments, until a moment in milliseconds since 1970 (UTC) or until it is lifted.
+    fn hold(
+        &self,
+        by: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Takes it away.
+    fn lift(&self, by: Caller, app: App, kind: HoldKind) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Lets triggers try a revision again that failed here; the beginning of its name is enough.
+    fn forgive(&self, by: Caller, app: App, revision: String) -> impl Future<Output = Result<Sha, Refusal>> + Send;
+
+    /// Approves or rejects a deployment that waits for it; the name of what was approved.
+    fn decide(
+        &self,
+        by: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> impl Future<Output = Result<String, Refusal>> + Send;
+
+    /// The last entries of the audit, oldest first; of all applications if none is named.
+    fn audit(&self, app: Option<App>, limit: u32) -> impl Future<Output = Result<Vec<Entry>, Refusal>> + Send;
+
+    /// What every gate answers now.
+    fn gates(&self, app: App) -> impl Future<Output = Result<GatesView, Refusal>> + Send;
 
     /// Asks a running deployment to stop and undo.
     fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;

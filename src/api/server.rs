@@ -8,7 +8,7 @@ use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
 use super::face::Face;
-use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
+use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates, login};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::step::Step;
@@ -52,13 +52,14 @@ impl<C: Core> Agent<C> {
         &self,
         app: &str,
         wanted: &str,
-        options: HashMap<&str, Variant<'_>>,
+        mut options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
         let by = self.caller(&header).await?;
+        let overrides = gates::overrides(&mut options)?;
         let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
         let force = flags(&options, &["force"])?.contains(&"force");
-        Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
+        Ok(self.core.deploy(by, app.parse()?, wanted, force, overrides).await?.0)
     }
 
     async fn rollback(
@@ -88,6 +89,49 @@ impl<C: Core> Agent<C> {
     ) -> Result<u32, Refusal> {
         let by = self.caller(&header).await?;
         Ok(self.core.adopt(by, app.parse()?, revision.parse()?, subject.to_owned()).await?.0)
+    }
+
+    async fn hold(
+        &self,
+        app: &str,
+        kind: &str,
+        until: i64,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        let until = (until != 0).then_some(until);
+        self.core.hold(by, app.parse()?, gates::hold(kind)?, until, reason.to_owned()).await
+    }
+
+    async fn lift(&self, app: &str, kind: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.lift(by, app.parse()?, gates::hold(kind)?).await
+    }
+
+    async fn forgive(&self, app: &str, revision: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.forgive(by, app.parse()?, revision.to_owned()).await?.to_string())
+    }
+
+    async fn decide(
+        &self,
+        id: u32,
+        approved: bool,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.decide(by, DeploymentId(id), approved, reason.to_owned()).await
+    }
+
+    async fn audit(&self, app: &str, limit: u32) -> Result<String, Refusal> {
+        let app = if app.is_empty() { None } else { Some(app.parse()?) };
+        json(&self.core.audit(app, limit).await?)
+    }
+
+    async fn gates(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.gates(app.parse()?).await?)
     }
 
     async fn show(&self, id: u32) -> Result<String, Refusal> {
@@ -222,7 +266,11 @@ impl Callers {
         let credentials = self.0.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
         let uid = credentials.unix_user_id().ok_or_else(unknown)?;
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })
+        let (login, from) = match credentials.process_id() {
+            Some(pid) => login::of(self.0.inner().connection(), pid).await,
+            None => (None, None),
+        };
+        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name), login, from })
     }
 }
 

@@ -43,7 +43,8 @@ impl Session {
     /// Shows the deployment until it ends.
     pub async fn follow(mut self, id: DeploymentId, verbose: bool) -> Result<Exit, Failure> {
         let said = verbose.then(Said::default);
-        let mut screen = Screen { progress: Progress::default(), said, groups: Groups::here(), grouped: None };
+        let (progress, waits) = (Progress::default(), String::new());
+        let mut screen = Screen { progress, waits, said, groups: Groups::here(), grouped: None };
         let every = if verbose || terminal::is_live() { Duration::from_secs(1) } else { Duration::from_secs(5) };
         loop {
             let news = match self.client.show(id).await {
@@ -93,6 +94,8 @@ fn lost(id: DeploymentId) -> Failure {
 
 struct Screen {
     progress: Progress,
+    /// What it waited for when that was last said.
+    waits: String,
     said: Option<Said>,
     groups: Option<Groups>,
     /// The step whose lines are being folded.
@@ -114,9 +117,20 @@ impl Screen {
                 None => break,
             }
         }
+        self.show_waiting(view, &look);
         if terminal::is_live() {
             say::out(&self.progress.running(view, &look));
         }
+    }
+
+    /// What it waits for, whenever that is another thing; a live line alone would cut it off.
+    fn show_waiting(&mut self, view: &DeploymentView, look: &Look) {
+        let waiting = self.progress.pending(view).first().filter(|attempt| attempt.state == "waiting");
+        let words = waiting.map(|attempt| attempt.detail.clone()).unwrap_or_default();
+        if words != self.waits && !words.is_empty() {
+            say::out(&self.progress.waits(&words, look));
+        }
+        self.waits = words;
     }
 
     /// What the first unfinished step has said since the last time.

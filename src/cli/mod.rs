@@ -2,31 +2,41 @@
 
 mod abort;
 mod adopt;
+mod approve;
+mod audit;
 mod backup;
 mod check;
 mod core;
 mod deploy;
 mod failure;
 mod follow;
+mod forgive;
+mod freeze;
 mod generate;
 mod groups;
 mod history;
 mod init;
 mod journal;
 mod key;
+mod lock;
 mod logs;
 mod push_hint;
 mod recover;
+mod reject;
 pub mod render;
 mod restore;
+mod resume;
 mod rollback;
 pub mod say;
 mod show;
 mod status;
 mod step;
 pub mod terminal;
+mod unfreeze;
+mod unlock;
 mod watch;
 mod webhook;
+mod where_now;
 mod which;
 
 use clap::{Parser, Subcommand};
@@ -65,6 +75,16 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Where(where_now::Args),
+    Lock(lock::Args),
+    Unlock(unlock::Args),
+    Freeze(freeze::Args),
+    Unfreeze(unfreeze::Args),
+    Resume(resume::Args),
+    Forgive(forgive::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    Audit(audit::Args),
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
@@ -97,6 +117,16 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Where(args) => wait(where_now::run(args)),
+            Command::Lock(args) => wait(lock::run(args)),
+            Command::Unlock(args) => wait(unlock::run(args)),
+            Command::Freeze(args) => wait(freeze::run(args)),
+            Command::Unfreeze(args) => wait(unfreeze::run(args)),
+            Command::Resume(args) => wait(resume::run(args)),
+            Command::Forgive(args) => wait(forgive::run(args)),
+            Command::Approve(args) => wait(approve::run(args)),
+            Command::Reject(args) => wait(reject::run(args)),
+            Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {

@@ -40,6 +40,13 @@ fn the_help() {
                  application as it started it
       watch      Watch a deployment until it ends; the exit code is its result
       abort      Stop a running deployment, and undo what it did
+      where      Can I deploy now? Shows what every gate answers, and who can lift it
+      lock       Lock the application: nothing is deployed until `unlock`
+      unlock     Take the lock away
+      freeze     Freeze the application: nothing is deployed until a moment
+      unfreeze   End the freeze before its time
+      resume     Let triggers deploy again, which a rollback has paused
+      forgive    Let triggers try a revision again that failed here
       backup     Take, prove, list, restore and prune backups of the database
       check      Look at everything that a deployment needs, and name what mends it.
                  Changes nothing
@@ -93,6 +100,13 @@ fn the_help_of_deploy() {
 
           --force
               Deploy it again even if it is live already
+
+          --override <GATE>
+              Pass this gate whatever it answers; with a --reason each, which is put
+              on record
+
+          --reason <TEXT>
+              Why the gate is passed
 
           --detach
               Do not watch. Exit code 0 then only means that the deployment was

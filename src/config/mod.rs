@@ -2,7 +2,7 @@
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
 //! there is a file for each table: `source`, `push`, `build`, `backup`, `service`, `database`, `rehearsal`,
-//! `probe`, `notices`.
+//! `gates`, `probe`, `notices`.
 
 mod backup;
 mod build;
@@ -11,6 +11,7 @@ mod document;
 mod error;
 #[cfg(test)]
 mod example;
+mod gates;
 mod notices;
 mod probe;
 mod push;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::document::{Document, MAX_SIZE, Read, Table, too_large};
 use super::settings::{Probe, ProbePlan, Role, Service};
 use super::values::number;
-use super::{ConfigError, Settings, backup, build, database, notices, probe, push, rehearsal, service, source};
+use super::{ConfigError, Settings, backup, build, database, gates, notices, probe, push, rehearsal, service, source};
 use crate::model::names::{App, BadName};
 use crate::paths;
 
@@ -36,6 +36,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
         "service",
         "database",
         "backup",
+        "gates",
         "rehearsal",
         "probe",
         "retention",
@@ -51,6 +52,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let service = service::read(app, &root.table("service")?)?;
     let database = root.optional("database", |value| database::read(value, quarantine_days))?;
     let backup = backup::read(&root.table("backup")?, &service.state)?;
+    let gates = gates::read(&root.table("gates")?)?;
     let rehearsal = rehearsal::read(&root.table("rehearsal")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;
@@ -65,6 +67,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
         service,
         database,
         backup,
+        gates,
         rehearsal,
         probe,
         keep_releases,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::strategy::Serve;
+use crate::model::gates::Rules;
 use crate::model::names::{App, NoticeName, UnitName};
 use crate::model::notice::Moment;
 use crate::model::trigger::Forge;
@@ -26,6 +29,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// How its database is backed up.
     pub backup: Backup,
+    /// What must agree before a deployment goes on.
+    pub gates: Rules,
     /// How a release is tried on a copy of its database.
     pub rehearsal: Rehearsal,
     /// How to tell that it is healthy.
@@ -415,6 +420,14 @@ pub struct Http {
 }
 
 impl Settings {
+    /// A name for everything these settings say: what is said otherwise has another name. It holds for one version of
+    /// the agent, for another may know more settings.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let hash = Sha256::digest(format!("{self:?}"));
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Units with this role, in order.
     pub fn units(&self, role: Role) -> impl Iterator<Item = &UnitName> {
         self.service.units.iter().filter(move |unit| unit.role == role).map(|unit| &unit.name)

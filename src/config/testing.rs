@@ -73,6 +73,7 @@ pub fn settings() -> Settings {
             environment: BTreeMap::new(),
             timeout: Duration::from_secs(60),
         },
+        gates: Default::default(),
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),

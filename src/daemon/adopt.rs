@@ -21,7 +21,7 @@ impl Daemon {
             return Err(Refusal::new(Kind::NotPossible, "only root may adopt an application"));
         }
         self.settings(&app)?;
-        let goal = Goal::Revision(None);
+        let (goal, who) = (Goal::Revision(None), by.who());
         let order = Order {
             goal,
             from: None,
@@ -30,6 +30,8 @@ impl Daemon {
             by: by.name,
             force: false,
             slots: false,
+            overrides: Vec::new(),
+            who,
             trigger: Trigger::Person,
         };
         match self.store.adopt(&app, &revision, &subject, order, now(), &self.boot).await {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Daemon;
 use super::orders::broken;
@@ -87,8 +87,9 @@ impl Daemon {
     }
 
     async fn open_deployment(&self, app: &App) -> Result<Option<(App, DeploymentId)>, Refusal> {
-        let open = self.store.open_deployments().await.map_err(broken)?;
-        Ok(open.into_iter().find(|(of, _)| of == app))
+        // One that waits for its gates, perhaps for days, touches nothing; before it goes on it lets a backup end.
+        let last = self.store.history(Some(app), 1).await.map_err(broken)?;
+        Ok(last.into_iter().find(|row| row.state == "running").map(|row| (row.app, row.id)))
     }
 
     fn other_care(&self, app: &App) -> Refusal {
@@ -164,7 +165,8 @@ impl Daemon {
         care: &mut Care,
         stop: watch::Receiver<Option<String>>,
     ) -> Result<(), StoreError> {
-        let mut machine = self.machine(settings, DeploymentId(0), 0, stop.clone());
+        let (_, mut nobody) = mpsc::unbounded_channel();
+        let mut machine = self.machine(settings, DeploymentId(0), 0, stop.clone(), &mut nobody);
         while let Some(part) = care.next() {
             let attached = care.open().is_some();
             if !attached && !self.may_begin(&settings.app, part).await {
@@ -218,7 +220,7 @@ impl Daemon {
         care: &mut Care,
         part: Part,
         attached: bool,
-        machine: &mut Machine,
+        machine: &mut Machine<'_>,
     ) -> Result<Result<Output, Cause>, StoreError> {
         let kind = part.unit_kind();
         let mut running = false;

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn only_root_makes_keys() {
-        let by = |uid| Caller { uid, name: "x".to_owned() };
+        let by = |uid| Caller { uid, name: "x".to_owned(), login: None, from: None };
         assert!(roots(&by(0)).is_ok());
         assert!(roots(&by(1000)).is_err());
     }

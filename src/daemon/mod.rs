@@ -2,9 +2,11 @@
 
 mod adopt;
 mod announce;
+mod audit;
 mod care;
 mod check;
 mod expect;
+mod gates;
 mod keys;
 mod notices;
 mod orders;
@@ -26,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::host::machine::Machine;
+use crate::host::rest::Wake;
 use crate::host::systemd::Systemd;
 use crate::host::{ballast, chain, notify};
 use crate::model::journal::Fact;
@@ -60,12 +63,14 @@ struct Daemon {
     news: mpsc::UnboundedSender<News>,
     /// Wakes whoever tells people outside.
     post: Arc<tokio::sync::Notify>,
+    anchors: Arc<audit::Anchors>,
 }
 
 /// A deployment that runs now.
 struct Running {
     id: DeploymentId,
     abort: watch::Sender<Option<String>>,
+    wake: mpsc::UnboundedSender<Wake>,
 }
 
 /// Why the core cannot run.
@@ -98,8 +103,10 @@ pub async fn run() -> Result<(), CoreError> {
     let bus = zbus::connection::Builder::system().build().await?;
     let systemd = Systemd::new(&bus).await?;
     let (news, heard) = mpsc::unbounded_channel();
+    let anchors = Arc::new(audit::Anchors::begin(&store).await?);
     let daemon = Arc::new(Daemon {
         store,
+        anchors,
         systemd,
         boot,
         running: Mutex::default(),
@@ -117,6 +124,7 @@ pub async fn run() -> Result<(), CoreError> {
     tokio::spawn(announce::announce(
         served.clone(),
         daemon.store.clone(),
+        Arc::clone(&daemon.anchors),
         heard,
         daemon.changes.clone(),
         Arc::clone(&daemon.post),
@@ -184,13 +192,14 @@ impl Daemon {
     }
 
     /// The machine, for a deployment whose journal has so many entries; number 0 is for what belongs to none.
-    fn machine(
+    fn machine<'a>(
         &self,
         settings: &Settings,
         id: DeploymentId,
         written: usize,
         abort: watch::Receiver<Option<String>>,
-    ) -> Machine {
+        wake: &'a mut mpsc::UnboundedReceiver<Wake>,
+    ) -> Machine<'a> {
         Machine {
             settings: settings.clone(),
             id,
@@ -200,23 +209,34 @@ impl Daemon {
             boot: self.boot.clone(),
             abort,
             abort_noted: false,
+            wake,
+            superseded_by: None,
             news: self.news.clone(),
+        }
+    }
+
+    /// Forgets a deployment that has ended; a newer one may be here already, for it waits only for the end on record.
+    fn forget(&self, app: &App, id: DeploymentId) {
+        let mut running = self.running();
+        if running.get(app).is_some_and(|running| running.id == id) {
+            running.remove(app);
         }
     }
 
     /// Carries a deployment out in the background, from wherever its journal is.
     fn launch(self: &Arc<Self>, settings: Settings, id: DeploymentId) {
         let (abort, asked) = watch::channel(None);
-        self.running().insert(settings.app.clone(), Running { id, abort });
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        self.running().insert(settings.app.clone(), Running { id, abort, wake });
         let daemon = Arc::clone(self);
         tokio::spawn(async move {
             let app = settings.app.clone();
-            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone()).await {
+            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone(), &mut woken).await {
                 tracing::error!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} is halted: {error}");
                 notify::status(&format!("deployment {id} is halted: {error}"));
                 tokio::time::sleep(AGAIN).await;
             }
-            daemon.running().remove(&app);
+            daemon.forget(&app, id);
             daemon.make_room(&app);
         });
     }
@@ -226,13 +246,14 @@ impl Daemon {
         settings: Settings,
         id: DeploymentId,
         abort: watch::Receiver<Option<String>>,
+        wake: &mut mpsc::UnboundedReceiver<Wake>,
     ) -> Result<(), String> {
         let journal = self.store.journal(id).await.map_err(|error| chain(&error))?;
         if let Err(error) = ballast::take(Path::new(paths::STATE)) {
             tracing::warn!("there is no room in reserve for the journal: {error}");
         }
         let fresh = journal.0.len() == 1;
-        let mut world = self.machine(&settings, id, journal.0.len(), abort);
+        let mut world = self.machine(&settings, id, journal.0.len(), abort, wake);
         let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };
         let settled = if fresh { engine.run().await } else { engine.resume().await };
         settled.map(|_| ()).map_err(|error| error.to_string())

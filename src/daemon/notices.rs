@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{Daemon, views};
 use crate::config::{Channel, Notice, Settings};
@@ -130,6 +130,7 @@ impl Daemon {
     /// Runs the step unit once.
     async fn run_notify(&self, settings: &Settings, id: DeploymentId, work: Work) -> Result<(), String> {
         let (_stop, stopped) = watch::channel(None);
+        let (_wakes, mut wake) = mpsc::unbounded_channel();
         let mut machine = Machine {
             settings: settings.clone(),
             id,
@@ -139,6 +140,8 @@ impl Daemon {
             boot: self.boot.clone(),
             abort: stopped,
             abort_noted: true,
+            wake: &mut wake,
+            superseded_by: None,
             news: self.news.clone(),
         };
         let kind = work.kind();

@@ -6,6 +6,8 @@ use super::Daemon;
 use crate::api::{Caller, Kind, Refusal};
 use crate::config::{ConfigError, Settings, Strategy};
 use crate::host::{chain, files, machine::now};
+use crate::model::audit::Who;
+use crate::model::gates::Override;
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
@@ -21,11 +23,13 @@ impl Daemon {
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> Result<DeploymentId, Refusal> {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&settings, Goal::Revision(wanted), by.name, force).await?;
+        let who = by.who();
+        let order = Order { overrides, who, ..self.order(&settings, Goal::Revision(wanted), by.name, force).await? };
         self.accept(settings, "deploy", &words, order, None).await
     }
 
@@ -54,7 +58,8 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&settings, Goal::Release(release), by.name, true).await?;
+        let who = by.who();
+        let mut order = Order { who, ..self.order(&settings, Goal::Release(release), by.name, true).await? };
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
         self.accept(settings, "rollback", &words, order, None).await
@@ -142,8 +147,18 @@ impl Daemon {
         let force = force || from != self.store.good(app).await.map_err(broken)?;
         // With nothing live, nothing runs beside which the release could be started.
         let slots = from.is_some() && settings.service.socket().is_some_and(|serve| serve.strategy == Strategy::Slots);
-        let from_revision = built.map(|built| built.revision);
-        Ok(Order { goal, from, from_revision, revision: None, by, force, slots, trigger: Trigger::Person })
+        Ok(Order {
+            goal,
+            from,
+            from_revision: built.map(|built| built.revision),
+            revision: None,
+            who: Who::default(),
+            by,
+            force,
+            slots,
+            trigger: Trigger::Person,
+            overrides: Vec::new(),
+        })
     }
 
     /// Accepts an order; `push` is the newest push that it answers, if it answers any.
@@ -158,6 +173,7 @@ impl Daemon {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
+        self.supersede(&app, &order.by).await?;
         match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot, push).await {
             Ok(id) => {
                 // The announcer lives as long as the core.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Daemon;
 use super::orders::broken;
@@ -145,11 +145,11 @@ impl Daemon {
         for push in self.store.waiting_pushes(None).await? {
             newest.insert(push.app.clone(), push);
         }
-        let open = self.store.open_deployments().await?;
+        let busy = self.store.busy().await?;
         let mut next = BELT;
         for (app, push) in newest {
-            // Its end wakes.
-            if open.iter().any(|(of, _)| *of == app) {
+            // Its end wakes. One that only waits for its gates makes way for a newer revision.
+            if busy.contains(&app) {
                 continue;
             }
             let mut attending = self.attending();
@@ -224,7 +224,8 @@ impl Daemon {
     /// Where the remote's branch points to. Asking has no effect, so nothing of it has to be remembered.
     async fn ask(&self, settings: &Settings) -> Result<Sha, Cause> {
         let (_stop, never) = watch::channel(None);
-        let mut machine = self.machine(settings, DeploymentId(0), 0, never);
+        let (_, mut nobody) = mpsc::unbounded_channel();
+        let mut machine = self.machine(settings, DeploymentId(0), 0, never, &mut nobody);
         let before = machine.clear_step("ask").await?;
         machine.begin_step("ask", &Request::alone(Work::Ask)).await?;
         match machine.finish_step("ask", &before, &[]).await? {
@@ -269,7 +270,7 @@ mod tests {
         settings.push.webhook = Some(Forge::Gitea);
         settings.push.users = vec!["git".to_owned()];
         let told = |name: &str, forge| {
-            let by = Caller { uid: 4_000_000_000, name: name.to_owned() };
+            let by = Caller { uid: 4_000_000_000, name: name.to_owned(), login: None, from: None };
             trigger(&by, &settings, Hint { forge, ..Hint::default() }).map_err(|refusal| refusal.what)
         };
         let hook = Trigger::Webhook { forge: Forge::Gitea, delivery: None, sender: None };

@@ -7,22 +7,62 @@ use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Core, Kind, Refusal};
 use crate::host::{backups, step_output};
+use crate::model::audit::Entry;
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
+use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 /// The core, as the interface sees it.
 pub struct Service(pub Arc<Daemon>);
 
 impl Core for Service {
-    async fn deploy(&self, by: Caller, app: App, wanted: Option<Wanted>, force: bool) -> Result<DeploymentId, Refusal> {
-        self.0.order_deploy(by, app, wanted, force).await
+    async fn deploy(
+        &self,
+        by: Caller,
+        app: App,
+        wanted: Option<Wanted>,
+        force: bool,
+        overrides: Vec<Override>,
+    ) -> Result<DeploymentId, Refusal> {
+        self.0.order_deploy(by, app, wanted, force, overrides).await
+    }
+
+    async fn hold(
+        &self,
+        by: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.0.hold(by, app, kind, until, reason).await
+    }
+
+    async fn lift(&self, by: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
+        self.0.lift(by, app, kind).await
+    }
+
+    async fn forgive(&self, by: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
+        self.0.forgive(by, app, revision).await
+    }
+
+    async fn decide(&self, by: Caller, id: DeploymentId, approved: bool, reason: String) -> Result<String, Refusal> {
+        self.0.decide(by, id, approved, reason).await
+    }
+
+    async fn audit(&self, app: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        self.0.store.audit(app.as_ref(), limit).await.map_err(broken)
+    }
+
+    async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
+        self.0.gates_of(app).await
     }
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

@@ -1,9 +1,10 @@
 //! A journal as people see it. Pure.
 
+use crate::model::gates::{Answer, Reply, Ruling};
 use crate::model::journal::{Fact, Goal, Journal, Output, Restored};
 use crate::model::lane::{Lane, seconds};
 use crate::model::leaving::Leaving;
-use crate::model::machine;
+use crate::model::machine::{self, Next};
 use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
@@ -23,7 +24,13 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
     let note = ends.flatten();
     DeploymentView {
         verdict,
-        state: verdict.map_or("running", Verdict::word).to_owned(),
+        state: match verdict {
+            None if matches!(machine::next(journal), Next::Wait(..)) => "waiting",
+            None => "running",
+            Some(verdict) => verdict.word(),
+        }
+        .to_owned(),
+        gates: journal.judged().map(|judgement| judgement.answers.clone()).unwrap_or_default(),
         wanted,
         from,
         from_revision: order.and_then(|order| order.from_revision.clone()),
@@ -59,12 +66,29 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
     let mut steps: Vec<StepView> = Vec::new();
     for entry in &journal.0 {
         let (step, state, detail) = match &entry.fact {
+            // While it waits the gates are asked again and again: that is one line.
+            Fact::Intent { step, .. }
+                if steps.last().is_some_and(|last| last.step == *step && last.state == "waiting") =>
+            {
+                continue;
+            }
             Fact::Intent { step, .. } => {
                 let state = "running".to_owned();
                 let detail = String::new();
                 steps.push(StepView { step: *step, state, began: entry.at, took: None, detail, expected: None });
                 continue;
             }
+            Fact::Done { step, out: Output::Judged(judgement) } => match judgement.ruling() {
+                Ruling::Pass => (step, "done", passed(&judgement.answers)),
+                Ruling::Refuse => (step, "refused", judgement.words()),
+                Ruling::Wait(_) => {
+                    if let Some(view) = steps.last_mut() {
+                        view.state = "waiting".to_owned();
+                        view.detail = judgement.words();
+                    }
+                    continue;
+                }
+            },
             Fact::Done { step, out: Output::Nothing } => (step, "done", plainly(*step, release, from)),
             Fact::Done { step, out } => (step, "done", detail(out)),
             Fact::Failed { step, cause } => (step, "failed", cause.what.clone()),
@@ -72,11 +96,10 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
             Fact::Accepted(_)
             | Fact::Resumed
             | Fact::AbortAsked { .. }
+            | Fact::Superseded { .. }
             | Fact::Retried { .. }
             | Fact::Felt(_)
-            | Fact::Ended { .. } => {
-                continue;
-            }
+            | Fact::Ended { .. } => continue,
         };
         if let Some(view) = steps.iter_mut().rev().find(|view| view.step == *step && view.took.is_none()) {
             view.state = state.to_owned();
@@ -85,6 +108,18 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
         }
     }
     steps
+}
+
+/// How many gates agreed, and which were passed against their will.
+fn passed(answers: &[Answer]) -> String {
+    let overridden: Vec<&str> =
+        answers.iter().filter(|answer| answer.reply == Reply::Overridden).map(|answer| answer.gate.word()).collect();
+    let agreed = answers.iter().filter(|answer| answer.reply == Reply::Pass).count();
+    let mut words = format!("{agreed} agree");
+    if !overridden.is_empty() {
+        words += &format!("; overridden: {}", overridden.join(", "));
+    }
+    words
 }
 
 /// What a step did that has nothing else to tell.
@@ -109,7 +144,10 @@ pub fn detail(out: &Output) -> String {
     match out {
         Output::Nothing | Output::Felt(_) => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
+        Output::Judged(judgement) => passed(&judgement.answers),
         Output::Asked { revision } => revision.short().to_owned(),
+        // It is part of a judgement.
+        Output::Outside(_) => String::new(),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
         Output::Inspected(found) if found.ahead => "the schema is ahead, and proven (case 1)".to_owned(),
@@ -201,7 +239,7 @@ fn serving(journal: &Journal, from: Option<ReleaseId>, release: ReleaseId) -> St
         None => old("untouched so far"),
         Some(Verdict::Deployed) if journal.touched(Step::Settle) => format!("release {release}, verified"),
         Some(Verdict::Deployed) => old("untouched"),
-        Some(Verdict::Failed) => old("untouched"),
+        Some(Verdict::Failed | Verdict::Refused | Verdict::Superseded) => old("untouched"),
         Some(Verdict::Aborted) if !machine::touched(journal) => old("untouched"),
         Some(Verdict::RolledBack | Verdict::Aborted) => old("as before, verified"),
         Some(Verdict::NeedsOperator) => "not verified".to_owned(),

@@ -1,6 +1,6 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, link, restore, settle, slots, step_unit, units};
+use super::acts::{database, gates, link, restore, settle, slots, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
@@ -38,7 +38,9 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         Step::Fence => database::access(engine).await,
         Step::Swap => Ok(Before::Database(restore::quarantine(engine))),
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
-        Step::HandOver
+        Step::Gates
+        | Step::Clearance
+        | Step::HandOver
         | Step::Close
         | Step::Admit
         | Step::Open
@@ -64,6 +66,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Bake
         | Step::Reprobe
         | Step::Prune => step_unit::run(engine, step, before).await,
+        Step::Gates | Step::Clearance => gates::ask(engine, step).await,
         Step::Stage => slots::stage(engine).await,
         Step::HandOver => slots::hand_over(engine).await,
         Step::Stop | Step::Halt => units::stop(engine, step).await,
@@ -105,7 +108,9 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Prune => step_unit::look(engine, step, before).await,
         Step::Start | Step::Return => units::look_started(engine, before).await,
         Step::Switch => link::look(engine).await,
-        Step::Stage
+        Step::Gates
+        | Step::Clearance
+        | Step::Stage
         | Step::HandOver
         | Step::Stop
         | Step::Halt

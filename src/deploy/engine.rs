@@ -1,7 +1,7 @@
 //! The loop: look at the journal, write the intent, act, write the outcome.
 
 use super::act::{self, Seen};
-use super::world::{Halted, World};
+use super::world::{Halted, Woken, World};
 use crate::config::Settings;
 use crate::model::fold::Progress;
 use crate::model::journal::{Before, Cause, Entry, Fact, Journal, Output};
@@ -32,6 +32,7 @@ impl<W: World> Engine<'_, W> {
             match (self.decide)(&self.journal) {
                 Next::Run(step) | Next::Undo(step) => self.take(step).await?,
                 Next::Look(step) => self.look(step).await?,
+                Next::Wait(step, until) => self.wait(step, until).await?,
                 Next::Finished(verdict, note) => {
                     if self.journal.verdict().is_none() {
                         self.note_felt().await?;
@@ -83,6 +84,17 @@ impl<W: World> Engine<'_, W> {
         self.append(Fact::Intent { step, before: before.clone() }).await?;
         let outcome = act::run(self, step, &before).await;
         self.outcome(step, outcome).await
+    }
+
+    /// Waits, and then asks all gates again. Nothing is open meanwhile: whatever crashes, the wait goes on.
+    async fn wait(&mut self, step: Step, until: Option<i64>) -> Result<(), Halted> {
+        match self.world.rest(until).await {
+            Woken::Superseded(by) => self.append(Fact::Superseded { by }).await,
+            Woken::Look => {
+                self.note_abort().await?;
+                if matches!((self.decide)(&self.journal), Next::Wait(..)) { self.take(step).await } else { Ok(()) }
+            }
+        }
     }
 
     async fn look(&mut self, step: Step) -> Result<(), Halted> {

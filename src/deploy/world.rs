@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::gates::Standing;
 use crate::model::journal::{Boot, Cause, Fact, Felt, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
@@ -54,6 +55,15 @@ pub enum StepNow {
 #[error("the journal cannot be written: {0}")]
 pub struct Halted(pub String);
 
+/// Why a deployment that waited for its gates goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Woken {
+    /// It is time, or somebody did something: look again.
+    Look,
+    /// A newer order came, from this one.
+    Superseded(String),
+}
+
 /// Something the machine was asked to do, and did not.
 pub type Act<T> = Result<T, Cause>;
 
@@ -68,6 +78,12 @@ pub trait World {
     fn now(&self) -> i64;
     /// Who asked to abort since the last call, if anybody.
     fn abort_asked(&mut self) -> Option<String>;
+    /// Rests until this moment, or until somebody does what a gate may wait for, aborts, or orders something newer.
+    async fn rest(&mut self, until: Option<i64>) -> Woken;
+    /// What holds for this application: locks, freezes, what failed here, what was said about this deployment.
+    async fn standing(&mut self) -> Act<Standing>;
+    /// The digest of the settings as they are on disk now.
+    async fn configuration(&mut self) -> Act<String>;
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 

@@ -8,7 +8,8 @@ use crate::model::journal::{Cause, Invocation};
 use crate::model::request::Report;
 use crate::model::slot::Told;
 
-impl Machine {
+impl Machine<'_> {
+    /// How far the run of a step unit is; `before` is a run that does not count.
     pub(super) fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
         if state.invocation.is_empty() || state.invocation == *before {
             return StepNow::Idle;

@@ -21,7 +21,7 @@ const LOG: u64 = 2 << 30;
 /// Counting reads everything once, 1.2 s for each GB.
 const COUNTING: Duration = Duration::from_hours(1);
 
-impl Machine {
+impl Machine<'_> {
     /// Makes an empty database for this backup, if it fits on the disk.
     pub(super) async fn room_for(&self, backup: &BackupName) -> Act<()> {
         let manifest = self.manifest(backup)?;

@@ -17,7 +17,7 @@ const KIND: &str = "gauge";
 const END: Duration = Duration::from_secs(12);
 
 /// Begins; what goes wrong costs a number, and no deployment.
-pub async fn begin(machine: &mut Machine, id: DeploymentId) {
+pub async fn begin(machine: &mut Machine<'_>, id: DeploymentId) {
     if machine.settings.probe.users().is_none() {
         return;
     }
@@ -32,7 +32,7 @@ pub async fn begin(machine: &mut Machine, id: DeploymentId) {
 }
 
 /// Ends it, and reads what it says.
-pub async fn end(machine: &mut Machine) -> Option<Felt> {
+pub async fn end(machine: &mut Machine<'_>) -> Option<Felt> {
     let request = paths::request(&machine.settings.app, KIND);
     std::fs::remove_file(&request).ok()?;
     let unit = machine.unit_of(KIND);

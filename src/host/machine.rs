@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::rest::{Wake, wanted};
 use super::systemd::Systemd;
 use super::{ballast, files, gauge, preflight, slots};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, Woken, World};
+use crate::model::gates::Standing;
 use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
@@ -30,7 +32,7 @@ const STEP_STOP: Duration = Duration::from_secs(100);
 const SLOT_STOP: Duration = Duration::from_secs(15);
 
 /// The machine.
-pub struct Machine {
+pub struct Machine<'a> {
     /// The application.
     pub settings: Settings,
     /// The deployment.
@@ -47,8 +49,12 @@ pub struct Machine {
     pub abort: watch::Receiver<Option<String>>,
     /// The abort is on record; what runs now undoes, and must not be stopped by it.
     pub abort_noted: bool,
+    /// What wakes it while it waits for its gates.
+    pub wake: &'a mut mpsc::UnboundedReceiver<Wake>,
+    /// Who waits for the end of this deployment; kept until then.
+    pub superseded_by: Option<oneshot::Sender<()>>,
     /// Told after each entry.
-    pub news: tokio::sync::mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
+    pub news: mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
 }
 
 /// Now, in milliseconds since 1970 (UTC).
@@ -57,7 +63,7 @@ pub fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-impl Machine {
+impl Machine<'_> {
     pub(super) fn unit_of(&self, kind: &str) -> String {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
@@ -85,7 +91,7 @@ pub(super) fn asked(error: DatabaseError) -> Cause {
     Cause::new(error.to_string()).hint(hint)
 }
 
-impl World for Machine {
+impl World for Machine<'_> {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
         let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
@@ -116,6 +122,20 @@ impl World for Machine {
         }
         self.abort_noted = true;
         self.abort.borrow_and_update().clone()
+    }
+
+    async fn rest(&mut self, until: Option<i64>) -> Woken {
+        self.rest_until(until).await
+    }
+
+    async fn standing(&mut self) -> Act<Standing> {
+        let standing = self.store.standing(&self.settings.app, Some(self.id)).await;
+        standing.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        let settings = crate::config::load(&self.settings.app).map_err(|error| Cause::new(error.to_string()))?;
+        Ok(settings.digest())
     }
 
     async fn pause(&mut self, attempt: usize) {
@@ -388,9 +408,4 @@ impl World for Machine {
     async fn forget_old_databases(&mut self) -> Act<()> {
         self.forget_asides().await
     }
-}
-
-/// Returns when somebody has asked to abort; an error means that nobody can any more.
-async fn wanted(abort: &watch::Receiver<Option<String>>) -> Result<(), watch::error::RecvError> {
-    abort.clone().wait_for(Option::is_some).await.map(|_| ())
 }

@@ -9,6 +9,7 @@ mod gauge;
 pub mod machine;
 pub mod notify;
 mod preflight;
+pub mod rest;
 pub mod slots;
 pub mod step_output;
 pub mod systemd;

@@ -22,6 +22,10 @@ pub fn core_path(app: &App) -> String {
 pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![core(&settings.app), recover(settings), git(settings, "fetch"), git(settings, "ask")];
     all.extend(settings.push.poll.map(|every| poll(&settings.app, every)));
+    if let Some(token) = settings.gates.forge.as_ref().and_then(|forge| forge.token.as_ref()) {
+        let lines = format!("LoadCredential=forge-token:{}\n", plain(&token.to_string_lossy()));
+        all.push(step(&settings.app, "gates", &lines));
+    }
     all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
     if let Some(database) = &settings.database {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));

@@ -1,5 +1,6 @@
 //! What a journal says: derived from its entries each time, never stored.
 
+use super::gates::Judgement;
 use super::journal::{Before, Boot, Cause, Fact, Felt, Fetched, Inspected, Journal, Order, Output};
 use super::lane::Lane;
 use super::outcome::Verdict;
@@ -62,10 +63,15 @@ impl Journal {
         self.0.last().map(|entry| &entry.boot)
     }
 
-    /// How often `step` was intended, since a person last asked to try again.
+    /// How often `step` was intended, since a person last asked to try again, or since the gates last answered.
     #[must_use]
     pub fn attempts(&self, step: Step) -> usize {
-        let again = self.0.iter().rposition(|entry| matches!(entry.fact, Fact::Retried { .. })).unwrap_or_default();
+        let again = self.0.iter().rposition(|entry| match &entry.fact {
+            Fact::Retried { .. } => true,
+            Fact::Done { step: s, out: Output::Judged(_) } => *s == step,
+            _ => false,
+        });
+        let again = again.unwrap_or_default();
         self.0[again..].iter().filter(|entry| entry.fact.intends(step)).count()
     }
 
@@ -100,6 +106,15 @@ impl Journal {
             Some(Output::Fetched(fetched)) => Some(fetched),
             _ => None,
         }
+    }
+
+    /// What the gates answered when they were last asked.
+    #[must_use]
+    pub fn judged(&self) -> Option<&Judgement> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Done { out: Output::Judged(judgement), .. } => Some(judgement),
+            _ => None,
+        })
     }
 
     /// What the inspection found, once it has.

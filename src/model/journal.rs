@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Who;
 pub use super::felt::Felt;
+use super::gates::outside::Outside;
+use super::gates::{Judgement, Override};
 use super::leaving::Leaving;
 use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
@@ -69,6 +72,11 @@ pub enum Fact {
         /// Who, as a person reads it.
         by: String,
     },
+    /// A newer order came while this one waited for its gates.
+    Superseded {
+        /// Whose, as a person reads it.
+        by: String,
+    },
     /// Somebody asked to try the rollback of a deployment again that needs an operator.
     Retried {
         /// Who, as a person reads it.
@@ -106,6 +114,12 @@ pub struct Order {
     /// What caused it.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Who asked, as the machine knows it.
+    #[serde(default)]
+    pub who: Who,
+    /// Gates that are passed whatever they answer.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
 }
 
 /// What to make live.
@@ -176,11 +190,15 @@ pub enum Output {
     Nothing,
     /// Fetched.
     Fetched(Fetched),
+    /// The gates were asked.
+    Judged(Judgement),
     /// Asked the remote.
     Asked {
         /// The commit that the configured branch points to there.
         revision: Sha,
     },
+    /// What was found out for them outside of the core.
+    Outside(Box<Outside>),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.
@@ -309,6 +327,10 @@ pub struct Fetched {
     pub subject: String,
     /// Its author's name.
     pub author: String,
+    /// Whether it has the revision that runs among its ancestors; `None` where nothing runs, or the repository does not
+    /// have that revision.
+    #[serde(default)]
+    pub descends: Option<bool>,
 }
 
 /// What a rollback did about the database, by the cases of the design.
@@ -390,6 +412,7 @@ impl Fact {
             | Self::Retried { .. }
             | Self::AbortAsked { .. }
             | Self::Felt(_)
+            | Self::Superseded { .. }
             | Self::Ended { .. } => None,
         }
     }

@@ -14,6 +14,7 @@
 //! An intent without an outcome is always looked at first: after a crash the world is asked, not the memory.
 
 use super::fold::Progress;
+use super::gates::Ruling;
 use super::journal::{Before, Boot, Fact, Goal, Journal, Output, Restored};
 use super::lane::Lane;
 use super::names::ReleaseId;
@@ -31,6 +32,9 @@ pub enum Next {
     Run(Step),
     /// An intent has no outcome: see what came of it.
     Look(Step),
+    /// The gates say not yet: rest until this moment (milliseconds since 1970, UTC), or until somebody does something,
+    /// and then ask them again.
+    Wait(Step, Option<i64>),
     /// Write the intent, then undo with this step.
     Undo(Step),
     /// It is settled.
@@ -42,6 +46,7 @@ pub enum Next {
 enum Trouble {
     Failure(Step),
     Abort,
+    Superseded(String),
     Reboot,
 }
 
@@ -177,8 +182,10 @@ fn trouble(journal: &Journal) -> Option<Trouble> {
                 return Some(Trouble::Failure(*step));
             }
             Fact::AbortAsked { .. } if !beyond => return Some(Trouble::Abort),
+            Fact::Superseded { by } if !beyond => return Some(Trouble::Superseded(by.clone())),
             Fact::Failed { .. }
             | Fact::AbortAsked { .. }
+            | Fact::Superseded { .. }
             | Fact::Accepted(_)
             | Fact::Done { .. }
             | Fact::Void { .. }
@@ -218,6 +225,7 @@ fn limit(journal: &Journal, step: Step) -> usize {
 /// Whether the step's outcome still counts.
 fn holds(journal: &Journal, step: Step) -> bool {
     match journal.progress(step) {
+        Progress::Done(Output::Judged(judgement)) => judgement.ruling() == Ruling::Pass,
         Progress::Done(_) => !step.is_volatile() || journal.boot_of(step) == journal.last_boot(),
         Progress::Failed(_) => step.is_optional(),
         Progress::NotYet | Progress::Open(_) => false,
@@ -235,8 +243,18 @@ fn forward(journal: &Journal) -> Next {
         );
     }
     match first_undone(journal, &plan(journal)) {
-        Some(step) => Next::Run(step),
+        Some(step) => ruled(journal, step),
         None => Next::Finished(Verdict::Deployed, None),
+    }
+}
+
+/// A step that does not hold is run; but the gates may have answered already.
+fn ruled(journal: &Journal, step: Step) -> Next {
+    let Progress::Done(Output::Judged(judgement)) = journal.progress(step) else { return Next::Run(step) };
+    match judgement.ruling() {
+        Ruling::Wait(until) => Next::Wait(step, until),
+        Ruling::Refuse => Next::Finished(Verdict::Refused, Some(judgement.words())),
+        Ruling::Pass => Next::Run(step),
     }
 }
 
@@ -244,6 +262,9 @@ fn backward(journal: &Journal, trouble: &Trouble) -> Next {
     if !touched(journal) {
         return match trouble {
             Trouble::Abort => Next::Finished(Verdict::Aborted, Some("production was never touched".to_owned())),
+            Trouble::Superseded(by) => {
+                Next::Finished(Verdict::Superseded, Some(format!("a newer order came from {by} while this one waited")))
+            }
             Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::Failed, None),
         };
     }
@@ -265,7 +286,7 @@ fn backward(journal: &Journal, trouble: &Trouble) -> Next {
         return Next::Finished(Verdict::NeedsOperator, Some(why.to_owned()));
     }
     match trouble {
-        Trouble::Abort => Next::Finished(Verdict::Aborted, None),
+        Trouble::Abort | Trouble::Superseded(_) => Next::Finished(Verdict::Aborted, None),
         Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::RolledBack, None),
     }
 }

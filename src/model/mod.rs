@@ -1,5 +1,6 @@
 //! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
 
+pub mod audit;
 pub mod backup;
 pub mod care;
 pub mod edited;
@@ -8,6 +9,7 @@ pub mod felt;
 pub mod files;
 pub mod finding;
 pub mod fold;
+pub mod gates;
 mod inspected;
 pub mod journal;
 pub mod key;

@@ -35,9 +35,17 @@ pub enum Work {
         /// It must be part of the configured branch.
         #[serde(default)]
         on_branch: bool,
+        /// The commit that runs, to tell whether this one descends from it.
+        #[serde(default)]
+        running: Option<Sha>,
     },
     /// Ask the remote where the configured branch points to.
     Ask,
+    /// Find out for the gates what can only be found out outside of the core.
+    Gates {
+        /// The commit.
+        revision: Sha,
+    },
     /// Build the exported tree of this commit.
     Build {
         /// The commit.
@@ -155,6 +163,7 @@ impl Work {
         match self {
             Self::Fetch { .. } => "fetch",
             Self::Ask => "ask",
+            Self::Gates { .. } => "gates",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",
             Self::Inspect { .. } => "inspect",

@@ -12,12 +12,16 @@ use super::lane::Lane;
 pub enum Step {
     /// Bring the mirror up to date, resolve to one commit, export its tree.
     Fetch,
+    /// Ask the gates that need no more than the revision.
+    Gates,
     /// Make the environment and run the build commands.
     Build,
     /// Copy what was built into a release that nobody can change.
     Seal,
     /// Look at the database, the disk and the units; choose the lane.
     Inspect,
+    /// Ask all gates again, now that the pending migrations are known; approval is one of them.
+    Clearance,
     /// Back up the database.
     Backup,
     /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
@@ -83,11 +87,13 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Fetch,
+        Gates,
         Build,
         Seal,
         Inspect,
+        Clearance,
         Backup,
         Rehearse,
         Stage,
@@ -124,9 +130,11 @@ impl Step {
     pub fn word(self) -> &'static str {
         match self {
             Fetch => "fetch",
+            Gates => "gates",
             Build => "build",
             Seal => "seal",
             Inspect => "inspect",
+            Clearance => "clearance",
             Backup => "backup",
             Rehearse => "rehearse",
             Stage => "stage",
@@ -164,6 +172,7 @@ impl Step {
     pub fn unit_kind(self) -> Option<&'static str> {
         match self {
             Fetch => Some("fetch"),
+            Gates | Clearance => Some("gates"),
             Build => Some("build"),
             Seal => Some("seal"),
             Inspect => Some("inspect"),
@@ -187,7 +196,10 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Load | Settle | Count | Prune)
+        !matches!(
+            self,
+            Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Rehearse | Load | Settle | Count | Prune
+        )
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -199,7 +211,13 @@ impl Step {
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Inspect | Rehearse | Probe | Bake | Reprobe)
+        matches!(self, Gates | Inspect | Clearance | Rehearse | Probe | Bake | Reprobe)
+    }
+
+    /// Whether it asks the gates, which may have the deployment wait.
+    #[must_use]
+    pub fn asks_gates(self) -> bool {
+        matches!(self, Gates | Clearance)
     }
 
     /// Whether its failure leaves the result as it is.
@@ -213,8 +231,10 @@ impl Step {
     /// `slots` one of two slots serves, and the new release can be started in the other.
     #[must_use]
     pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool, slots: bool) -> Vec<Self> {
-        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
+        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Gates, Build, Seal, Inspect] };
         let Some(inspected) = inspected else { return plan };
+        // A rollback is never gated.
+        plan.extend((!release_exists).then_some(Clearance));
         if inspected.lane == Lane::Fenced {
             plan.extend(inspected.backup.then_some(Backup));
             plan.extend(inspected.rehearse.then_some(Rehearse));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gates::Answer;
 use super::journal::{Cause, Felt, Invocation, Pending};
 use super::lane::Lane;
 use super::leaving::Leaving;
@@ -19,7 +20,7 @@ pub struct DeploymentView {
     pub id: DeploymentId,
     /// The application.
     pub app: App,
-    /// "running", or the word of the verdict.
+    /// "running", "waiting" for a gate, or the word of the verdict.
     pub state: String,
     /// How it ended, if it has.
     pub verdict: Option<Verdict>,
@@ -69,6 +70,9 @@ pub struct DeploymentView {
     pub undone: Vec<String>,
     /// The state of the database, in one sentence, where the deployment had to do with it.
     pub database: Option<String>,
+    /// What the gates answered last.
+    #[serde(default)]
+    pub gates: Vec<Answer>,
     /// What only the database has that was kept aside, once that is counted.
     #[serde(default)]
     pub only_aside: Vec<Leaving>,
@@ -95,7 +99,7 @@ pub struct RunView {
 pub struct StepView {
     /// Which step.
     pub step: Step,
-    /// "running", "done", "failed" or "void".
+    /// "running", "waiting", "refused", "done", "failed" or "void".
     pub state: String,
     /// When it began, in milliseconds since 1970 (UTC).
     pub began: i64,
@@ -115,6 +119,21 @@ pub struct FailureView {
     pub step: Step,
     /// Why.
     pub cause: Cause,
+}
+
+/// What every gate answers now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatesView {
+    /// The application.
+    pub app: App,
+    /// The deployment that they answer to; `None`: to a person who would deploy now.
+    pub deployment: Option<DeploymentId>,
+    /// The revision it is about, where it is known.
+    pub revision: Option<Sha>,
+    /// When they were asked, in milliseconds since 1970 (UTC).
+    pub at: i64,
+    /// Their answers.
+    pub answers: Vec<Answer>,
 }
 
 /// One application now.
@@ -223,7 +242,7 @@ pub struct HistoryRow {
     pub app: App,
     /// "deploy", "rollback" or "restore".
     pub kind: String,
-    /// "running", or the word of the verdict.
+    /// "running", "waiting" for a gate, or the word of the verdict.
     pub state: String,
     /// The commit, if it became known.
     pub revision: Option<Sha>,

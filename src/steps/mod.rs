@@ -6,6 +6,7 @@ pub mod child;
 pub mod fetch;
 pub mod files;
 pub mod folders;
+pub mod gates;
 pub mod gauge;
 pub mod inspect;
 pub mod links;

@@ -113,6 +113,7 @@ fn settings(app: App, root: &Path) -> Settings {
             environment: BTreeMap::new(),
             timeout: Duration::from_secs(60),
         },
+        gates: Default::default(),
         probe: ProbePlan {
             probes: Vec::new(),
             deadline: Duration::from_secs(5),

@@ -1,6 +1,7 @@
 //! Writing: accept a deployment, append to its journal.
 
 use super::{Store, StoreError, outbox, schemas};
+use crate::model::gates::Ruling;
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
 use crate::model::notice::Moment;
@@ -55,10 +56,12 @@ impl Store {
                 .await?;
         }
         outbox::put(&mut transaction, app, id, Moment::Accepted, at).await?;
+        let audited = super::audit::accepted(app, id, kind, wanted, &order, at);
         if let Some(newest) = push {
             super::pushes::take(&mut transaction, app, newest, id, order.revision.as_ref()).await?;
         }
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
+        super::audit::append(&mut transaction, &audited).await?;
         transaction.commit().await?;
         Ok(id)
     }
@@ -90,6 +93,14 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            Fact::Done { out: Output::Judged(judgement), .. } => {
+                let waits = matches!(judgement.ruling(), Ruling::Wait(_));
+                sqlx::query("update deployments set state = ? where id = ?")
+                    .bind(if waits { "waiting" } else { "running" })
+                    .bind(id.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
             Fact::Done { step: Step::Rehearse, out: Output::Rehearsed(rehearsal) } => {
                 schemas::rehearsed(&mut transaction, app, id, rehearsal).await?;
             }
@@ -97,6 +108,7 @@ impl Store {
                 schemas::migrated(&mut transaction, app, id, heads).await?;
             }
             Fact::Ended { verdict, .. } => {
+                super::holds::after(&mut transaction, app, id, *verdict, entry.at).await?;
                 sqlx::query("update deployments set state = ?, ended = ? where id = ?")
                     .bind(verdict.word())
                     .bind(entry.at)
@@ -118,7 +130,11 @@ impl Store {
             | Fact::Void { .. }
             | Fact::Resumed
             | Fact::Felt(_)
+            | Fact::Superseded { .. }
             | Fact::AbortAsked { .. } => {}
+        }
+        if let Some(record) = super::audit::happened(app, id, entry) {
+            super::audit::append(&mut transaction, &record).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -2,7 +2,9 @@
 //! Nothing else knows SQL of the state.
 
 mod adopted;
+mod audit;
 mod cares;
+mod holds;
 mod journal;
 mod keys;
 mod outbox;

@@ -114,7 +114,8 @@ impl Store {
     /// If the state cannot be read.
     pub async fn tried(&self, app: &App, revision: &Sha) -> Result<Option<(DeploymentId, String)>, StoreError> {
         let row = sqlx::query(
-            "select id, state from deployments where app = ? and revision = ? and kind = 'deploy' \
+            "select id, state from deployments where app = ?1 and revision = ?2 and kind = 'deploy' and id > \
+             coalesce((select deployment from quarantined where app = ?1 and revision = ?2 and forgiven = 1), 0) \
              order by id desc limit 1",
         )
         .bind(app.as_str())
@@ -251,6 +252,8 @@ mod tests {
             force: false,
             trigger: Trigger::Poll,
             slots: false,
+            overrides: Vec::new(),
+            who: Default::default(),
         }
     }
 
@@ -302,6 +305,8 @@ mod tests {
             force: false,
             slots: false,
             trigger: Trigger::Poll,
+            who: Default::default(),
+            overrides: vec![],
         };
         assert_eq!(store.tried(&app, &revision).await.unwrap(), None);
         let id = store.accept(&app, "deploy", "main", order.clone(), 2, "b", Some(2)).await.unwrap();

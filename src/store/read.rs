@@ -34,13 +34,22 @@ impl Store {
     /// # Errors
     /// If the state cannot be read.
     pub async fn open_deployments(&self) -> Result<Vec<(App, DeploymentId)>, StoreError> {
-        let rows = sqlx::query("select app, id from deployments where state = 'running' order by id")
+        let rows = sqlx::query("select app, id from deployments where state in ('running', 'waiting') order by id")
             .fetch_all(&self.pool)
             .await?;
         Ok(rows
             .iter()
             .filter_map(|row| Some((row.get::<String, _>(0).parse().ok()?, DeploymentId(row.get::<u32, _>(1)))))
             .collect())
+    }
+
+    /// Applications with a deployment that runs, and does not only wait for its gates.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn busy(&self) -> Result<Vec<App>, StoreError> {
+        let rows = sqlx::query("select app from deployments where state = 'running'").fetch_all(&self.pool).await?;
+        Ok(rows.iter().filter_map(|row| row.get::<String, _>(0).parse().ok()).collect())
     }
 
     /// The last deployments, newest first.

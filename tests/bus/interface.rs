@@ -44,6 +44,25 @@ async fn the_interface_is_a_promise() {
           <arg name="subject" type="s" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="Hold">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="kind" type="s" direction="in"/>
+          <arg name="until" type="x" direction="in"/>
+          <arg name="reason" type="s" direction="in"/>
+        </method>
+        <method name="Lift">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="kind" type="s" direction="in"/>
+        </method>
+        <method name="Forgive">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="revision" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Gates">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Show">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
 mod door;
+mod gates;
 mod interface;
 mod support;
 mod verbs;

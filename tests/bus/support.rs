@@ -9,15 +9,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::model::audit::Entry;
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
+use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use tsh_agent::model::push::Hint;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
-use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
+use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 use zbus::Connection;
 use zbus::connection::Builder;
 
@@ -149,6 +151,7 @@ impl Core for Script {
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> Result<DeploymentId, Refusal> {
         let wanted = wanted.map_or_else(|| "-".to_owned(), String::from);
         let refused = Kind::ALL.into_iter().find(|kind| wanted == format!("refuse/{kind:?}"));
@@ -156,6 +159,9 @@ impl Core for Script {
             return Err(Refusal::new(kind, format!("{kind:?} it is")).hint("look elsewhere"));
         }
         self.note(format!("{}: deploy {app} {wanted} {force}", by(&caller)));
+        for Override { gate, reason } in overrides {
+            self.note(format!("override {} {reason}", gate.word()));
+        }
         Ok(id())
     }
 
@@ -211,6 +217,53 @@ impl Core for Script {
     async fn adopt(&self, _: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
         self.note(format!("adopt {app} {revision} {subject}"));
         Ok(ReleaseId(7))
+    }
+
+    async fn hold(
+        &self,
+        caller: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.note(format!("{}: {} {app} {until:?} {reason}", by(&caller), kind.word()));
+        Ok(())
+    }
+
+    async fn lift(&self, caller: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
+        self.note(format!("{}: lift {} {app}", by(&caller), kind.word()));
+        Ok(())
+    }
+
+    async fn forgive(&self, caller: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
+        self.note(format!("{}: forgive {app} {revision}", by(&caller)));
+        Ok("3f".repeat(20).parse().unwrap())
+    }
+
+    async fn decide(
+        &self,
+        caller: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.note(format!("{}: decide {id} {approved} {reason}", by(&caller)));
+        Ok("c0ffee00c0ffee00".to_owned())
+    }
+
+    async fn audit(&self, _: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        let record =
+            json!({"at": 0, "app": "tsh-erp", "by": "olga", "what": "lock", "detail": "stocktaking"}).to_string();
+        let entry = |seq: i64| Entry { seq, record: record.clone(), hash: "0".repeat(64) };
+        Ok((1..=i64::from(limit.min(2))).map(entry).collect())
+    }
+
+    async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
+        let reply = if self.output.is_empty() { json!("pass") } else { json!({"wait": {"until": null}}) };
+        let answer = json!({"gate": "lock", "reply": reply, "reason": "as told", "lift": null, "since": null});
+        let view = json!({"app": app, "deployment": null, "revision": null, "at": 0, "answers": [answer]});
+        Ok(serde_json::from_value(view).unwrap())
     }
 
     async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {

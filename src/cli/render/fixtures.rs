@@ -64,6 +64,7 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         felt: None,
         undone: Vec::new(),
         database: None,
+        gates: Vec::new(),
         only_aside: Vec::new(),
         note: None,
         runs: Vec::new(),

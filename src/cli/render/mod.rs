@@ -1,9 +1,11 @@
 //! What people see: views become text here, and nothing else happens. Width, colours, clock and time zone
 //! come from outside, so that every screen is the same in a test.
 
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod ending;
+pub mod gates;
 pub mod history;
 pub mod key;
 pub mod progress;
@@ -104,7 +106,8 @@ fn step(step: &StepView, look: &Look) -> String {
         "done" if step.step.is_back() => (Tone::Odd, "✓"),
         "done" => (Tone::Good, "✓"),
         "failed" if step.step.is_optional() => (Tone::Odd, "!"),
-        "failed" => (Tone::Bad, "✗"),
+        "failed" | "refused" => (Tone::Bad, "✗"),
+        "waiting" => (Tone::Odd, "…"),
         // Looked for after a crash and not found: it is done again.
         "void" => (Tone::Faint, "·"),
         _ => (Tone::Faint, "…"),

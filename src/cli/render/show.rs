@@ -11,8 +11,8 @@ use crate::when;
 pub fn show(view: &DeploymentView, look: &Look) -> String {
     let tone = match view.verdict {
         Some(Verdict::Deployed) => Tone::Good,
-        Some(Verdict::Failed | Verdict::NeedsOperator) => Tone::Bad,
-        Some(Verdict::RolledBack | Verdict::Aborted) | None => Tone::Odd,
+        Some(Verdict::Failed | Verdict::Refused | Verdict::NeedsOperator) => Tone::Bad,
+        Some(Verdict::RolledBack | Verdict::Aborted | Verdict::Superseded) | None => Tone::Odd,
     };
     let what = super::kind(&view.kind);
     let mut out = format!("{what} {} of {}: {}\n", view.id, view.app, look.paint(tone, &view.state));

@@ -1,6 +1,7 @@
 //! The core's half of each step.
 
 pub mod database;
+pub mod gates;
 pub mod link;
 pub mod rehearse;
 pub mod restore;

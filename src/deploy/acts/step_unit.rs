@@ -61,7 +61,7 @@ async fn finish<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befor
     conclude(engine, step, report).await
 }
 
-fn invocation(before: &Before) -> &String {
+pub fn invocation(before: &Before) -> &String {
     static NONE: String = String::new();
     match before {
         Before::Unit(invocation) => invocation,
@@ -138,16 +138,19 @@ async fn unchanged<W: World>(engine: &mut Engine<'_, W>, watched: &[UnitWas]) ->
     Ok(())
 }
 
-async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
+pub async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
     let release = match step {
         Step::Reprobe => from(engine)?,
         _ => engine.release(),
     };
     let work = match step {
         Step::Fetch => {
-            let on_branch = engine.journal.order().is_some_and(|order| order.trigger.is_automatic());
-            Work::Fetch { wanted: wanted(engine), on_branch }
+            let order = engine.journal.order();
+            let on_branch = order.is_some_and(|order| order.trigger.is_automatic());
+            let running = order.and_then(|order| order.from_revision.clone());
+            Work::Fetch { wanted: wanted(engine), on_branch, running }
         }
+        Step::Gates | Step::Clearance => Work::Gates { revision: revision(engine)? },
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => {
@@ -209,7 +212,7 @@ fn wanted<W: World>(engine: &Engine<'_, W>) -> Option<crate::model::names::Wante
 }
 
 /// The commit of the release that is made live: just fetched, or remembered from when it was built.
-fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
+pub fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
     let kept = engine.journal.order().and_then(|order| order.revision.clone());
     let fetched = engine.journal.fetched().map(|fetched| fetched.revision.clone());
     fetched.or(kept).ok_or_else(|| Cause::new("the revision of the release is not on record"))

@@ -91,6 +91,12 @@ pub struct Script {
     /// How many times the step fails before it succeeds.
     pub times: usize,
     pub abort_at: Option<usize>,
+    /// How often the gates have it wait before they agree; a lock is what is waited for.
+    pub waits: usize,
+    /// A trigger ordered a revision that has failed here.
+    pub quarantined: bool,
+    /// A newer order comes when it rests for the first time.
+    pub superseded: bool,
     /// The intent of this step never reaches the disk.
     pub lost_intent: Option<Step>,
 }
@@ -105,6 +111,8 @@ pub struct Sim {
     pub crash_at: Option<(usize, Crash)>,
     pub violations: Vec<String>,
     failed: usize,
+    /// How often the gates were waited for; the lock is on disk.
+    rests: usize,
     aborted: bool,
 }
 
@@ -133,6 +141,7 @@ impl Sim {
             crash_at: None,
             violations: Vec::new(),
             failed: 0,
+            rests: 0,
             aborted: false,
         };
         sim.point_all(from);
@@ -272,6 +281,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
+            Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
             Work::Ask
             | Work::Folders { .. }
             | Work::Prove { .. }
@@ -304,7 +314,13 @@ impl Sim {
         let nontransactional = self.script.half && lane != Lane::Online;
         let pending = |n: &str| Pending { revision: rev(n), title: String::new(), nontransactional };
         let out = match &request.work {
-            Work::Fetch { .. } => Output::Fetched(Fetched { revision, subject: String::new(), author: String::new() }),
+            Work::Fetch { .. } => Output::Fetched(Fetched {
+                revision,
+                subject: String::new(),
+                author: String::new(),
+                descends: Some(true),
+            }),
+            Work::Gates { .. } => Output::Outside(Box::new(crate::model::gates::outside::Outside::default())),
             Work::Build { .. } => Output::Built { how: String::new() },
             Work::Seal { .. } => {
                 self.disk.releases.insert(request.release);

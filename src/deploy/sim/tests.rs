@@ -49,7 +49,9 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         by: "olga".into(),
         force: sim.script.restore,
         slots: sim.script.slots && !first,
-        trigger: if sim.script.automatic { Trigger::Poll } else { Trigger::Person },
+        overrides: vec![],
+        who: Default::default(),
+        trigger: if sim.script.automatic || sim.script.quarantined { Trigger::Poll } else { Trigger::Person },
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
     let work = async {
@@ -127,7 +129,7 @@ fn wounds(sim: &Sim, verdict: Verdict) -> Vec<String> {
             check(sim.worker() == Some(NEW), "deployed, but the worker is not the new one");
             check(sim.disk.good == Some(NEW), "deployed, but not settled");
         }
-        Verdict::Failed | Verdict::RolledBack | Verdict::Aborted => {
+        Verdict::Failed | Verdict::RolledBack | Verdict::Aborted | Verdict::Refused | Verdict::Superseded => {
             check(sim.live() == old, "undone, but the link is new");
             check(sim.serving() == old, "undone, but not serving the old release");
             check(sim.worker() == old, "undone, but the worker is not the old one");
@@ -174,6 +176,9 @@ const GOOD: Script = Script {
     half: false,
     times: 1,
     abort_at: None,
+    waits: 0,
+    quarantined: false,
+    superseded: false,
     lost_intent: None,
 };
 
@@ -273,6 +278,35 @@ fn an_abort_anywhere_ends_whole() {
             let (sim, verdict, _) = scenario(&script, &[], machine::next);
             assert_eq!(wounds(&sim, verdict), Vec::<String>::new(), "{script:?}");
             assert!(matches!(verdict, Verdict::Aborted | Verdict::Deployed), "{script:?} ended {verdict:?}");
+        }
+    }
+}
+
+/// A deployment that waits for its gates has touched nothing, whatever happens to it meanwhile.
+#[test]
+fn a_wait_ends_as_the_gates_say_and_survives_everything() {
+    let cases = [
+        (Script { waits: 3, ..GOOD }, Verdict::Deployed),
+        (Script { waits: 3, quarantined: true, ..GOOD }, Verdict::Refused),
+        (Script { waits: 3, superseded: true, ..GOOD }, Verdict::Superseded),
+    ];
+    for (script, expected) in cases {
+        let (_, _, total) = scenario(&script, &[], machine::next);
+        for (at, crash) in (1..=total).flat_map(|at| [(at, Crash::Core), (at, Crash::Machine)]) {
+            let (sim, verdict, _) = scenario(&script, &[(at, crash)], machine::next);
+            let journal = Journal(sim.disk.journal.clone());
+            // In production a reboot leads back, as it does without gates.
+            if !(machine::touched(&journal) && crash == Crash::Machine) {
+                assert_eq!(verdict, expected, "{script:?}, {crash:?} at {at}");
+            }
+            assert_eq!(machine::touched(&journal), expected == Verdict::Deployed, "{script:?}, {crash:?} at {at}");
+            assert_eq!(wounds(&sim, verdict), Vec::<String>::new());
+        }
+        for at in 0..total {
+            let script = Script { abort_at: Some(at), ..script.clone() };
+            let (sim, verdict, _) = scenario(&script, &[], machine::next);
+            assert!(verdict == expected || verdict == Verdict::Aborted, "{script:?} ended {verdict:?}");
+            assert_eq!(wounds(&sim, verdict), Vec::<String>::new(), "{script:?}");
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Db, Run, Sim, link_of, rev};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, World};
+use super::{Db, ID, Run, Sim, link_of, rev};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, Woken, World};
+use crate::model::gates::{Hold, HoldKind, Quarantined, Standing};
 use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
@@ -35,6 +36,29 @@ impl World for Sim {
         let asked = self.script.abort_at.is_some_and(|at| self.op >= at) && !self.aborted;
         self.aborted |= asked;
         asked.then(|| "olga".to_owned())
+    }
+
+    async fn rest(&mut self, _until: Option<i64>) -> Woken {
+        self.tick().await;
+        self.rests += 1;
+        if self.script.superseded { Woken::Superseded("alice".to_owned()) } else { Woken::Look }
+    }
+
+    async fn standing(&mut self) -> Act<Standing> {
+        self.act().await?;
+        let locked = self.rests < self.script.waits;
+        let lock = Hold { kind: HoldKind::Lock, until: None, reason: String::new(), by: String::new(), at: 0 };
+        let failed =
+            Quarantined { revision: "b".repeat(40).parse().unwrap(), deployment: ID, reason: String::new(), at: 0 };
+        Ok(Standing {
+            holds: if locked { vec![lock] } else { Vec::new() },
+            decision: None,
+            quarantined: if self.script.quarantined { vec![failed] } else { Vec::new() },
+        })
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        Ok(String::new())
     }
 
     async fn pause(&mut self, _attempt: usize) {}

@@ -19,10 +19,13 @@ pub async fn run(job: &Job) -> Outcome {
         key: deploy_key(&job.settings.source),
         wanted: None,
         on_branch: false,
+        running: None,
         deadline: Instant::now() + timeout,
         mirror: area.join("none"),
         home: area.join("home"),
         trees: area.join("none"),
+        commits: area.join("none"),
+        signed: false,
     };
     let ask = blocking(move || {
         remote::set_options(&plan.home)?;

@@ -43,7 +43,7 @@ fn commit(dir: &Path, subject: &str) -> String {
 
 pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched, Cause> {
     let wanted = wanted.map(|wanted| wanted.parse().unwrap());
-    match run(&bench.job(7, Work::Fetch { wanted, on_branch: false })).await {
+    match run(&bench.job(7, Work::Fetch { wanted, on_branch: false, running: None })).await {
         Ok(Output::Fetched(fetched)) => Ok(fetched),
         Ok(other) => panic!("{other:?}"),
         Err(cause) => Err(cause),
@@ -52,7 +52,7 @@ pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched
 
 /// As something that came by itself.
 async fn fetch_on_branch(bench: &Bench, wanted: &str) -> Result<Outcome, Cause> {
-    Ok(run(&bench.job(7, Work::Fetch { wanted: Some(wanted.parse().unwrap()), on_branch: true })).await)
+    Ok(run(&bench.job(7, Work::Fetch { wanted: Some(wanted.parse().unwrap()), on_branch: true, running: None })).await)
 }
 
 #[tokio::test]

@@ -56,8 +56,9 @@ impl Forge<'_> {
         let state = match told.message.moment {
             Moment::Accepted | Moment::Fetched => "in_progress",
             Moment::Ended(Verdict::Deployed) => "success",
-            Moment::Ended(Verdict::Failed | Verdict::RolledBack) => "failure",
+            Moment::Ended(Verdict::Failed | Verdict::RolledBack | Verdict::Refused) => "failure",
             Moment::Ended(Verdict::Aborted | Verdict::NeedsOperator) => "error",
+            Moment::Ended(Verdict::Superseded) => "inactive",
         };
         let status = json!({ "state": state, "environment": environment, "description": self.description() });
         taken(self.request(Method::POST, &format!("{deployments}/{id}/statuses")).json(&status)).await?;
@@ -70,8 +71,10 @@ impl Forge<'_> {
         let state = match self.told.message.moment {
             Moment::Accepted | Moment::Fetched => "running",
             Moment::Ended(Verdict::Deployed) => "success",
-            Moment::Ended(Verdict::Failed | Verdict::RolledBack | Verdict::NeedsOperator) => "failed",
-            Moment::Ended(Verdict::Aborted) => "canceled",
+            Moment::Ended(Verdict::Failed | Verdict::RolledBack | Verdict::NeedsOperator | Verdict::Refused) => {
+                "failed"
+            }
+            Moment::Ended(Verdict::Aborted | Verdict::Superseded) => "canceled",
         };
         let deployments = format!("{project}/deployments");
         let query = [("environment", environment), ("order_by", "id"), ("sort", "desc"), ("per_page", "50")];
@@ -105,8 +108,8 @@ impl Forge<'_> {
         let state = match self.told.message.moment {
             Moment::Accepted | Moment::Fetched => "pending",
             Moment::Ended(Verdict::Deployed) => "success",
-            Moment::Ended(Verdict::Failed | Verdict::RolledBack) => "failure",
-            Moment::Ended(Verdict::Aborted | Verdict::NeedsOperator) => "error",
+            Moment::Ended(Verdict::Failed | Verdict::RolledBack | Verdict::Refused) => "failure",
+            Moment::Ended(Verdict::Aborted | Verdict::NeedsOperator | Verdict::Superseded) => "error",
         };
         let body = json!({ "state": state, "context": self.context(), "description": self.description() });
         let url = format!("{}/repos/{}/statuses/{revision}", self.url, self.repository);

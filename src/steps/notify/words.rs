@@ -81,7 +81,8 @@ pub(super) fn urgency(moment: Moment) -> (&'static str, &'static str) {
     match moment {
         Moment::Accepted | Moment::Fetched => ("2", "arrow_forward"),
         Moment::Ended(Verdict::Deployed) => ("3", "white_check_mark"),
-        Moment::Ended(Verdict::Aborted) => ("3", "stop_sign"),
+        Moment::Ended(Verdict::Aborted | Verdict::Superseded) => ("3", "stop_sign"),
+        Moment::Ended(Verdict::Refused) => ("4", "no_entry"),
         Moment::Ended(Verdict::Failed) => ("4", "warning"),
         Moment::Ended(Verdict::RolledBack) => ("4", "leftwards_arrow_with_hook"),
         Moment::Ended(Verdict::NeedsOperator) => ("5", "rotating_light"),
