@@ -15,6 +15,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -99,6 +100,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// The backups of an application, newest first.
     fn backups(&self, app: App) -> impl Future<Output = Result<Vec<BackupRow>, Refusal>> + Send;
+
+    /// The databases of an application that were set aside, oldest first.
+    fn quarantines(&self, app: App) -> impl Future<Output = Result<Vec<QuarantineView>, Refusal>> + Send;
 
     /// Everything about one backup.
     fn backup(&self, app: App, name: BackupName) -> impl Future<Output = Result<BackupView, Refusal>> + Send;

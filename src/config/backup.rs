@@ -7,18 +7,27 @@ use super::settings::Backup;
 use super::values::{duration, number, relative, ruled, size};
 
 pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
-    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit", "max_age", "folders"])?;
+    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit", "max_age", "folders", "alarm"])?;
     Ok(Backup {
         schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
         keep_days: table.optional("keep_days", number(7..=3650))?.unwrap_or(30),
         min_keep: table.optional("min_keep", number(1..=1000))?.unwrap_or(5),
         max_bytes: table.optional("max_bytes", limit)?.unwrap_or(None),
         folders: table.optional("folders", folders(state))?.unwrap_or_else(|| usual(state)),
+        alarm: table.optional("alarm", alarm)?.unwrap_or(Some(Duration::from_hours(48))),
         hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
         max_age: table
             .optional("max_age", duration(Duration::from_mins(1), Duration::from_hours(24 * 365)))?
             .unwrap_or(Duration::from_hours(24)),
     })
+}
+
+/// From when on it is worth a warning that nothing newer is proven.
+fn alarm(value: &Value<'_>) -> Read<Option<Duration>> {
+    if value.raw().as_str() == Some("never") {
+        return Ok(None);
+    }
+    duration(Duration::from_hours(1), Duration::from_hours(24 * 90))(value).map(Some)
 }
 
 /// systemd itself says whether it is one, when `init` writes it down; here, that it is only one line of one setting.

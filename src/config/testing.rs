@@ -61,6 +61,7 @@ pub fn settings() -> Settings {
             max_bytes: None,
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
+            alarm: None,
             max_age: Duration::from_hours(24),
         },
         rehearsal: Rehearsal {

@@ -1,8 +1,10 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
+mod alarm;
 mod announce;
 mod care;
 mod check;
+mod keep;
 mod orders;
 mod recover;
 mod restore;
@@ -46,6 +48,8 @@ struct Daemon {
     caring: Mutex<HashMap<App, care::Caring>>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
+    /// Told whenever a deployment has ended.
+    settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -92,6 +96,7 @@ pub async fn run() -> Result<(), CoreError> {
         running: Mutex::default(),
         caring: Mutex::default(),
         gate: tokio::sync::Mutex::default(),
+        settled: tokio::sync::Notify::new(),
         news,
     });
 
@@ -171,6 +176,7 @@ impl Daemon {
                 tokio::time::sleep(AGAIN).await;
             }
             daemon.running().remove(&app);
+            daemon.settled.notify_waiters();
         });
     }
 

@@ -10,6 +10,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -93,6 +94,10 @@ impl Core for Service {
         self.0.settings(&app)?;
         let found = backups::one(&app, &name).map_err(super::care::unreadable)?;
         found.ok_or_else(|| super::care::no_backup(&app, &name))
+    }
+
+    async fn quarantines(&self, app: App) -> Result<Vec<QuarantineView>, Refusal> {
+        self.0.quarantines(&self.0.settings(&app)?).await
     }
 
     async fn restore_plan(

@@ -106,6 +106,7 @@ mod tests {
             name: name.parse().unwrap(),
             at: Some(at),
             deployment: None,
+            quarantine: None,
             running: None,
             bytes: 1,
             database_bytes: 1,

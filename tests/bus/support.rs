@@ -13,6 +13,7 @@ use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -226,6 +227,10 @@ impl Core for Script {
 
     async fn backup(&self, _: App, _: BackupName) -> Result<BackupView, Refusal> {
         Err(Refusal::internal("the script has no backup"))
+    }
+
+    async fn quarantines(&self, _: App) -> Result<Vec<QuarantineView>, Refusal> {
+        Ok(Vec::new())
     }
 
     async fn restore_plan(&self, _: App, name: BackupName, release: Option<ReleaseId>) -> Result<RestoreView, Refusal> {

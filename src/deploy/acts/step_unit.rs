@@ -148,7 +148,7 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         Step::Backup => {
             let order = engine.journal.order();
             let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();
-            Work::Backup { running, revision }
+            Work::Backup { running, revision, quarantine: None }
         }
         Step::Rehearse => {
             let revision = revision(engine)?;

@@ -350,3 +350,15 @@ fn rev(text: &str) -> SchemaRevision {
 
 /// The deployment every scenario is about.
 pub const ID: DeploymentId = DeploymentId(2);
+
+/// A scenario in which nothing goes wrong.
+pub const GOOD: Script = Script {
+    lane: Lane::Code,
+    restore: false,
+    first: false,
+    fails: None,
+    half: false,
+    times: 1,
+    abort_at: None,
+    lost_intent: None,
+};
