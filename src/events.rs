@@ -31,6 +31,10 @@ pub enum Event {
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
     BackupFailed,
+    /// Somebody said that something was pushed, and it will not be forgotten.
+    Pushed,
+    /// A request from the network was refused.
+    RequestRefused,
     /// A backup has taken the live database's place; that one is quarantined.
     BackupRestored,
 }
@@ -39,7 +43,7 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Accepted,
         Deployed,
         Failed,
@@ -52,6 +56,8 @@ impl Event {
         DoorOpened,
         DatabaseSwappedBack,
         BackupFailed,
+        Pushed,
+        RequestRefused,
         BackupRestored,
     ];
 
@@ -71,6 +77,8 @@ impl Event {
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
+            Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
+            RequestRefused => "8d0f6a3be9174c2fa5c1d7402be8913c",
             BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
         }
     }

@@ -104,6 +104,7 @@ fn the_model_stands_on_nothing_and_the_engine_on_no_machine() {
     assert_eq!(imports("store", &["model"]), NOTHING);
     assert_eq!(imports("database", &["model"]), NOTHING);
     assert_eq!(imports("steps", &["model", "config", "paths", "database", "logging"]), NOTHING, "a step needs no core");
+    assert_eq!(imports("webhook", &["api", "events", "model"]), NOTHING, "strangers reach it: it has nothing");
 }
 
 #[test]
@@ -161,6 +162,7 @@ fn each_library_has_one_home() {
     // Others only take addresses apart with it.
     let requests = ["reqwest::Client", "Client::builder", "reqwest::{", "reqwest::get"];
     assert_eq!(elsewhere(&requests, &["steps/probe", "steps/probe.rs"]), NOTHING);
+    assert_eq!(elsewhere(&["hyper::", "hyper_util::", "http_body_util::"], &["webhook"]), NOTHING);
     assert_eq!(elsewhere(&["clap::"], &["cli", "main.rs"]), NOTHING);
 }
 

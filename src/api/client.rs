@@ -1,5 +1,7 @@
 //! The calling side: what the command line uses.
 
+mod push;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

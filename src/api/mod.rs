@@ -5,6 +5,7 @@
 //! the bus policy (`units/dbus-1`), not here.
 
 pub mod client;
+mod face;
 mod plain;
 mod refusal;
 mod server;
@@ -15,6 +16,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
@@ -67,6 +69,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// The last deployments, newest first; of all applications if none is named.
     fn history(&self, app: Option<App>, limit: u32) -> impl Future<Output = Result<Vec<HistoryRow>, Refusal>> + Send;
+
+    /// Remembers that something may have been pushed, durably; its number.
+    fn push(&self, by: Caller, app: App, hint: Hint) -> impl Future<Output = Result<u32, Refusal>> + Send;
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;

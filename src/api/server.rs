@@ -7,6 +7,7 @@ use serde::Serialize;
 use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
+use super::face::Face;
 use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
@@ -20,7 +21,9 @@ use crate::model::step::Step;
 pub async fn serve(builder: zbus::connection::Builder<'_>, core: Arc<impl Core>) -> zbus::Result<Connection> {
     let connection = builder.build().await?;
     let bus = fdo::DBusProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
-    connection.object_server().at(PATH, Agent { core, bus }).await?;
+    let callers = Callers(bus);
+    connection.object_server().at(PATH, Face { core: Arc::clone(&core), callers: callers.clone() }).await?;
+    connection.object_server().at(PATH, Agent { core, callers }).await?;
     // By default a second core would take the name from the first; there must never be two.
     connection.request_name_with_flags(NAME, fdo::RequestNameFlags::DO_NOT_QUEUE).await?;
     Ok(connection)
@@ -36,9 +39,12 @@ pub async fn changed(connection: &Connection, app: &App, id: DeploymentId, state
 
 struct Agent<C> {
     core: Arc<C>,
-    /// Kept: making one costs far more than a call.
-    bus: fdo::DBusProxy<'static>,
+    callers: Callers,
 }
+
+/// Asks the bus who is who. Kept: making one costs far more than a call.
+#[derive(Clone)]
+pub(super) struct Callers(fdo::DBusProxy<'static>);
 
 #[zbus::interface(name = "sale.tsh.Agent1")]
 impl<C: Core> Agent<C> {
@@ -176,9 +182,15 @@ impl<C: Core> Agent<C> {
 
 impl<C: Core> Agent<C> {
     async fn caller(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
+        self.callers.of(header).await
+    }
+}
+
+impl Callers {
+    pub(super) async fn of(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
         let unknown = || Refusal::internal("the bus does not say who asks");
         let sender = header.sender().ok_or_else(unknown)?.to_owned();
-        let credentials = self.bus.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
+        let credentials = self.0.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
         let uid = credentials.unix_user_id().ok_or_else(unknown)?;
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
         Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })

@@ -8,13 +8,20 @@ use nix::unistd::{Group, Uid, User};
 
 use crate::config::{self, ConfigError, Database, Settings};
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, bus, database, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 
 /// The users that the installation makes.
-const USERS: [&str; 6] =
-    ["tsh-agent", "tsh-agent-fetch", "tsh-agent-build", "tsh-agent-release", "tsh-agent-migrate", "tsh-agent-rehearse"];
+const USERS: [&str; 7] = [
+    "tsh-agent",
+    "tsh-agent-fetch",
+    "tsh-agent-build",
+    "tsh-agent-release",
+    "tsh-agent-migrate",
+    "tsh-agent-rehearse",
+    "tsh-agent-webhook",
+];
 
 /// Prepare this server for an application, as root
 ///
@@ -82,6 +89,7 @@ fn prepare(app: &App) -> Result<(), InitError> {
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
     environment(&settings)?;
+    let new_secret = webhook(&settings)?;
     if let Some(database) = &settings.database {
         roles(database)?;
     }
@@ -89,6 +97,8 @@ fn prepare(app: &App) -> Result<(), InitError> {
     reload(in_units)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    pushes(&settings, is_changed(Path::new(&units::poll_path(app))), is_changed(Path::new(&bus::policy_path(app))))?;
+    face(&settings, new_secret || is_changed(Path::new(&hook::drop_in_path(app))))?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
@@ -258,22 +268,80 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
 /// The timer of the daily backup runs if the settings want one.
 fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
     let Some(timer) = settings.database.as_ref().map(|_| units::backup_timer(&settings.app)) else { return Ok(()) };
-    let is = |what: &str| command(&["systemctl", "--quiet", what, &timer], "").is_ok();
+    wind(&timer, settings.backup.schedule.clone(), "backup.schedule", changed)
+}
+
+/// So does the one that polls; and who may say that something was pushed is known to the bus.
+fn pushes(settings: &Settings, changed: bool, bus_changed: bool) -> Result<(), InitError> {
+    let every = settings.push.poll.map(|every| format!("every {} s", every.as_secs()));
+    wind(&units::poll_timer(&settings.app), every, "push.poll", changed)?;
+    let leftover = settings.push.users.is_empty() && forget(&bus::policy_path(&settings.app), "push.users")?;
+    if bus_changed || leftover {
+        let [name, path] = ["org.freedesktop.DBus", "/org/freedesktop/DBus"];
+        command(&["busctl", "--quiet", "call", name, path, name, "ReloadConfig"], "")?;
+    }
+    Ok(())
+}
+
+/// Removes a file that the settings no longer want; whether it was there.
+fn forget(path: &str, key: &str) -> Result<bool, Failure> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            tell(Change::Made, &format!("{path} is gone, as {key} says"));
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::new(format!("remove {path}"), error)),
+    }
+}
+
+/// What the network face has to know, with a secret that is made once; whether it is another one now.
+fn webhook(settings: &Settings) -> Result<bool, InitError> {
+    let path = hook::path(&settings.app);
+    let known = hook::read(&path)?.map(|hook| hook.secret);
+    let Some(file) = hook::credential(settings, known)? else {
+        forget(&hook::drop_in_path(&settings.app), "push.webhook")?;
+        return Ok(forget(&path.to_string_lossy(), "push.webhook")?);
+    };
+    let change = machine::write(&file)?;
+    tell(change, &file.path.display().to_string());
+    Ok(change == Change::Made)
+}
+
+/// The face reads its credentials when it starts, which the next request makes it do.
+fn face(settings: &Settings, changed: bool) -> Result<(), InitError> {
+    if changed {
+        command(&["systemctl", "stop", hook::SERVICE], "")?;
+    }
+    if settings.push.webhook.is_some() {
+        let is = |what: &str| command(&["systemctl", "--quiet", what, hook::SOCKET], "").is_ok();
+        let listens = is("is-enabled") && is("is-active");
+        if !listens {
+            command(&["systemctl", "--quiet", "enable", "--now", hook::SOCKET], "")?;
+        }
+        tell(made(!listens), &format!("{} listens", hook::SOCKET));
+    }
+    Ok(())
+}
+
+/// A timer runs if the settings want it: then they say how often.
+fn wind(timer: &str, often: Option<String>, key: &str, changed: bool) -> Result<(), InitError> {
+    let is = |what: &str| command(&["systemctl", "--quiet", what, timer], "").is_ok();
     let runs = is("is-enabled") && is("is-active");
-    match &settings.backup.schedule {
-        Some(schedule) => {
+    match often {
+        Some(often) => {
             if !runs {
-                command(&["systemctl", "--quiet", "enable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "enable", "--now", timer], "")?;
             } else if changed {
-                command(&["systemctl", "restart", &timer], "")?;
+                command(&["systemctl", "restart", timer], "")?;
             }
-            tell(made(!runs || changed), &format!("{timer}: {schedule}"));
+            tell(made(!runs || changed), &format!("{timer}: {often}"));
         }
         None => {
             if runs {
-                command(&["systemctl", "--quiet", "disable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "disable", "--now", timer], "")?;
             }
-            tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
+            tell(made(runs), &format!("{timer} is off, as {key} says"));
         }
     }
     Ok(())

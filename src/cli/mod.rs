@@ -12,6 +12,7 @@ mod history;
 mod init;
 mod journal;
 mod logs;
+mod push_hint;
 mod recover;
 pub mod render;
 mod restore;
@@ -22,6 +23,7 @@ mod status;
 mod step;
 pub mod terminal;
 mod watch;
+mod webhook;
 mod which;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +65,8 @@ enum Command {
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    PushHint(push_hint::Args),
+    Webhook(webhook::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     #[command(hide = true)]
@@ -93,6 +97,8 @@ impl Cli {
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::PushHint(args) => wait(push_hint::run(args)),
+            Command::Webhook(args) => wait(webhook::run(args)),
             Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),

@@ -30,21 +30,24 @@ fn the_help() {
     Usage: tsh-agent <COMMAND>
 
     Commands:
-      deploy    Deploy a revision, and watch until it is live and verified
-      rollback  Go back to a release that was live before, and watch until it is
-                verified
-      status    Show what is live now, and whether it is well
-      history   List the last deployments, newest first
-      show      Show everything about one deployment
-      logs      Show the journal of one deployment: the agent, its steps, and the
-                application as it started it
-      watch     Watch a deployment until it ends; the exit code is its result
-      abort     Stop a running deployment, and undo what it did
-      backup    Take, prove, list, restore and prune backups of the database
-      check     Look at everything that a deployment needs, and name what mends it.
-                Changes nothing
-      init      Prepare this server for an application, as root
-      help      Print this message or the help of the given subcommand(s)
+      deploy     Deploy a revision, and watch until it is live and verified
+      rollback   Go back to a release that was live before, and watch until it is
+                 verified
+      status     Show what is live now, and whether it is well
+      history    List the last deployments, newest first
+      show       Show everything about one deployment
+      logs       Show the journal of one deployment: the agent, its steps, and the
+                 application as it started it
+      watch      Watch a deployment until it ends; the exit code is its result
+      abort      Stop a running deployment, and undo what it did
+      backup     Take, prove, list, restore and prune backups of the database
+      check      Look at everything that a deployment needs, and name what mends it.
+                 Changes nothing
+      init       Prepare this server for an application, as root
+      push-hint  Say that something may have been pushed, for hooks/post-receive of
+                 a repository on this server
+      webhook    Show what to enter at the forge, or make a new secret. Root's
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

@@ -1,7 +1,7 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `rehearsal`,
+//! there is a file for each table: `source`, `push`, `build`, `backup`, `service`, `database`, `rehearsal`,
 //! `probe`.
 
 mod backup;
@@ -12,6 +12,7 @@ mod error;
 #[cfg(test)]
 mod example;
 mod probe;
+mod push;
 mod read;
 #[cfg(test)]
 mod refusals;

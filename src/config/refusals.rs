@@ -43,9 +43,10 @@ fn said(from: &str, to: &str) -> String {
 }
 
 /// Changes to the good text, each like a diff, and after `=` what is said about it.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 8] = [
     include_str!("refusals/document.txt"),
     include_str!("refusals/source.txt"),
+    include_str!("refusals/push.txt"),
     include_str!("refusals/build.txt"),
     include_str!("refusals/service.txt"),
     include_str!("refusals/database.txt"),

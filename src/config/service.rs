@@ -19,13 +19,18 @@ pub(super) fn read(table: &Table<'_>) -> Read<Service> {
     })
 }
 
-/// The application must not be root, nor be able to write what belongs to the agent.
-fn user(value: &Value<'_>) -> Read<String> {
-    let user = ruled("the name of a unix user, of lower-case letters, digits, '_' and '-'", |text| {
+/// The name of a user of this server.
+pub(super) fn unix_user(value: &Value<'_>) -> Read<String> {
+    ruled("the name of a unix user, of lower-case letters, digits, '_' and '-'", |text| {
         text.len() <= 32
             && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
-    })(value)?;
+    })(value)
+}
+
+/// The application must not be root, nor be able to write what belongs to the agent.
+fn user(value: &Value<'_>) -> Read<String> {
+    let user = unix_user(value)?;
     if user == "root" || user.starts_with("tsh-agent") {
         return Err(value.wrong(format!("{user:?} cannot run an application; give it a user of its own")));
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::names::{App, UnitName};
+use crate::model::trigger::Forge;
 
 /// Everything `/etc/tsh-agent/apps/<app>.toml` says, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub app: App,
     /// Where the code comes from.
     pub source: Source,
+    /// What goes live by itself.
+    pub push: Push,
     /// How a release is built.
     pub build: Build,
     /// What runs it.
@@ -42,6 +45,19 @@ pub struct Source {
     pub known_hosts: PathBuf,
     /// Time for the whole fetch.
     pub timeout: Duration,
+}
+
+/// What goes live by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The forge whose webhooks are taken.
+    pub webhook: Option<Forge>,
+    /// The repository as that forge names it.
+    pub repository: String,
+    /// How often the remote is asked.
+    pub poll: Option<Duration>,
+    /// Users of this server who may say that something was pushed.
+    pub users: Vec<String>,
 }
 
 /// How a release is built.

@@ -18,6 +18,7 @@ pub fn settings() -> Settings {
             known_hosts: "/etc/tsh-agent/known_hosts".into(),
             timeout: Duration::from_secs(120),
         },
+        push: Push { webhook: None, repository: "srv/git/erp".into(), poll: None, users: vec![] },
         build: Build {
             workdir: "".into(),
             venv: ".venv".into(),

@@ -15,7 +15,7 @@ use super::orders::broken;
 use crate::api::{Caller, Kind as Refused, Refusal};
 use crate::config::Settings;
 use crate::events::Event;
-use crate::host::machine::{Machine, now};
+use crate::host::machine::now;
 use crate::host::{backups, chain, files};
 use crate::model::backup::BackupRow;
 use crate::model::care::{Care, CareView, Kind, Part};
@@ -165,6 +165,7 @@ impl Daemon {
                 tokio::time::sleep(super::AGAIN).await;
             }
             daemon.caring().remove(&app);
+            daemon.make_room(&app);
             tell(&app, id, &care);
             // Only after a good end, or what fails would be tried again and again; and not after what a person asked for.
             if care.failure().is_none() && matches!(care.kind, Kind::Daily | Kind::Prune | Kind::Quarantine) {
@@ -181,17 +182,7 @@ impl Daemon {
         care: &mut Care,
         stop: watch::Receiver<Option<String>>,
     ) -> Result<(), StoreError> {
-        let mut machine = Machine {
-            settings: settings.clone(),
-            id: DeploymentId(0),
-            written: 0,
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort: stop.clone(),
-            abort_noted: false,
-            news: self.news.clone(),
-        };
+        let mut machine = self.machine(settings, DeploymentId(0), 0, stop.clone());
         while let Some(part) = care.next() {
             let attached = care.open().is_some();
             if !attached && !self.may_begin(&settings.app, part).await {

@@ -6,6 +6,7 @@ mod care;
 mod check;
 mod keep;
 mod orders;
+mod pushes;
 mod recover;
 mod restore;
 mod service;
@@ -46,6 +47,10 @@ struct Daemon {
     boot: String,
     running: Mutex<HashMap<App, Running>>,
     caring: Mutex<HashMap<App, care::Caring>>,
+    /// What waits of each application with pushes, and since when it is worth another attempt.
+    attending: Mutex<HashMap<App, pushes::Attending>>,
+    /// Something may have changed for a push that waits.
+    wake: tokio::sync::Notify,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
     /// Told whenever a deployment has ended.
@@ -95,6 +100,8 @@ pub async fn run() -> Result<(), CoreError> {
         boot,
         running: Mutex::default(),
         caring: Mutex::default(),
+        attending: Mutex::default(),
+        wake: tokio::sync::Notify::new(),
         gate: tokio::sync::Mutex::default(),
         settled: tokio::sync::Notify::new(),
         news,
@@ -105,6 +112,7 @@ pub async fn run() -> Result<(), CoreError> {
     tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    tokio::spawn(Arc::clone(&daemon).attend());
     notify::status("ready");
     notify::ready();
 
@@ -163,6 +171,27 @@ impl Daemon {
         Ok(())
     }
 
+    /// The machine, for a deployment whose journal has so many entries; number 0 is for what belongs to none.
+    fn machine(
+        &self,
+        settings: &Settings,
+        id: DeploymentId,
+        written: usize,
+        abort: watch::Receiver<Option<String>>,
+    ) -> Machine {
+        Machine {
+            settings: settings.clone(),
+            id,
+            written,
+            store: self.store.clone(),
+            systemd: self.systemd.clone(),
+            boot: self.boot.clone(),
+            abort,
+            abort_noted: false,
+            news: self.news.clone(),
+        }
+    }
+
     /// Carries a deployment out in the background, from wherever its journal is.
     fn launch(self: &Arc<Self>, settings: Settings, id: DeploymentId) {
         let (abort, asked) = watch::channel(None);
@@ -177,6 +206,7 @@ impl Daemon {
             }
             daemon.running().remove(&app);
             daemon.settled.notify_waiters();
+            daemon.make_room(&app);
         });
     }
 
@@ -191,17 +221,7 @@ impl Daemon {
             tracing::warn!("there is no room in reserve for the journal: {error}");
         }
         let fresh = journal.0.len() == 1;
-        let mut world = Machine {
-            settings: settings.clone(),
-            id,
-            written: journal.0.len(),
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort,
-            abort_noted: false,
-            news: self.news.clone(),
-        };
+        let mut world = self.machine(&settings, id, journal.0.len(), abort);
         let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };
         let settled = if fresh { engine.run().await } else { engine.resume().await };
         settled.map(|_| ()).map_err(|error| error.to_string())

@@ -25,8 +25,8 @@ impl Daemon {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&app, Goal::Revision(wanted), by, force).await?;
-        self.accept(settings, "deploy", &words, order).await
+        let order = self.order(&app, Goal::Revision(wanted), by.name, force).await?;
+        self.accept(settings, "deploy", &words, order, None).await
     }
 
     pub(super) async fn order_rollback(
@@ -54,10 +54,10 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&app, Goal::Release(release), by, true).await?;
+        let mut order = self.order(&app, Goal::Release(release), by.name, true).await?;
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
-        self.accept(settings, "rollback", &words, order).await
+        self.accept(settings, "rollback", &words, order, None).await
     }
 
     pub(super) async fn order_abort(self: &Arc<Self>, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
@@ -125,7 +125,7 @@ impl Daemon {
         Ok(link.filter(|live| files::has_release(app, *live)))
     }
 
-    pub(super) async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
+    pub(super) async fn order(&self, app: &App, goal: Goal, by: String, force: bool) -> Result<Order, Refusal> {
         let from = Self::live(app)?;
         let built = match from {
             Some(from) => self.store.built(from).await.map_err(broken)?,
@@ -138,23 +138,25 @@ impl Daemon {
             from,
             from_revision: built.map(|built| built.revision),
             revision: None,
-            by: by.name,
+            by,
             force,
             trigger: Trigger::Person,
         })
     }
 
+    /// Accepts an order; `push` is the newest push that it answers, if it answers any.
     pub(super) async fn accept(
         self: &Arc<Self>,
         settings: Settings,
         kind: &str,
         words: &str,
         order: Order,
+        push: Option<u32>,
     ) -> Result<DeploymentId, Refusal> {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
-        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot).await {
+        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot, push).await {
             Ok(id) => {
                 // The announcer lives as long as the core.
                 let _ = self.news.send((app, id, Fact::Accepted(order)));

@@ -87,9 +87,9 @@ impl Daemon {
             running: wish.manifest.running,
             snapshot: snapshot(&wish.manifest).await,
         };
-        let mut order = self.order(&app, Goal::Restore(restoring), by, true).await?;
+        let mut order = self.order(&app, Goal::Restore(restoring), by.name, true).await?;
         order.revision = self.store.built(wish.release).await.map_err(broken)?.map(|built| built.revision);
-        self.accept(wish.settings, "restore", &format!("backup {name}"), order).await
+        self.accept(wish.settings, "restore", &format!("backup {name}"), order, None).await
     }
 
     fn wish(&self, app: &App, name: &BackupName, release: Option<ReleaseId>) -> Result<Wish, Refusal> {

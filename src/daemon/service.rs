@@ -10,6 +10,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
@@ -45,6 +46,10 @@ impl Core for Service {
 
     async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
         self.0.store.history(app.as_ref(), limit).await.map_err(broken)
+    }
+
+    async fn push(&self, by: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
+        self.0.note_push(by, app, hint).await
     }
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {

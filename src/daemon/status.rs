@@ -33,6 +33,7 @@ impl Daemon {
             door_closed: files::door_closed(&app),
             schema: schema(&settings).await,
             running,
+            pushes: self.waiting_pushes(&app).await.map_err(broken)?,
             last: rows.into_iter().find(|row| row.ended.is_some()),
             app,
         })

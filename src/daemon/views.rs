@@ -100,6 +100,7 @@ pub fn detail(out: &Output) -> String {
     match out {
         Output::Nothing => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
+        Output::Asked { revision } => revision.short().to_owned(),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
         Output::Inspected(found) if found.ahead => "the schema is ahead, and proven (case 1)".to_owned(),

@@ -10,6 +10,7 @@ pub mod notify;
 mod preflight;
 pub mod step_output;
 pub mod systemd;
+pub mod users;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

@@ -1,8 +1,10 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
+pub mod bus;
 pub mod database;
 pub mod door;
 pub mod folders;
+pub mod hook;
 pub mod machine;
 pub mod polkit;
 pub mod units;
@@ -44,6 +46,8 @@ pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![folders::table(settings, facts)];
     all.extend(units::drop_ins(settings, facts));
     all.push(polkit::rule(settings));
+    all.extend(bus::policy(settings));
+    all.extend(hook::drop_in(settings));
     if has_door(settings) {
         all.push(door::snippet(&settings.app));
     }
@@ -80,6 +84,11 @@ url = "ssh://git@forge.example/erp.git"
 branch = "main"
 key = "/etc/tsh-agent/credentials/100%.key"
 timeout = "2min"
+[push]
+webhook = "github"
+repository = "acme/erp"
+poll = "5min"
+users = ["git"]
 [build]
 timeout = "15min"
 [service]
@@ -128,7 +137,7 @@ url = "http://127.0.0.1:8000/health"
         let (_, probe) = rest.split_once("[probe]").unwrap();
         let settings = format!("{head}{middle}[probe]{probe}").replace("ssh://git@", "https://");
         let all = all(&settings, None);
-        assert!(!all.contains("LoadCredential") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
+        assert!(!all.contains("deploy-key") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
         assert!(all.contains("\nGroup=deploy\n"));
     }
 

@@ -20,7 +20,8 @@ pub fn core_path(app: &App) -> String {
 /// All drop-ins for one application.
 #[must_use]
 pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
-    let mut all = vec![core(&settings.app), recover(settings), fetch(settings)];
+    let mut all = vec![core(&settings.app), recover(settings), git(settings, "fetch"), git(settings, "ask")];
+    all.extend(settings.push.poll.map(|every| poll(&settings.app, every)));
     all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
     if let Some(database) = &settings.database {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
@@ -51,13 +52,14 @@ fn recover(settings: &Settings) -> Generated {
     Generated::new(format!("{SYSTEM}/tsh-agent-recover.service.d/60-{app}.conf"), text)
 }
 
-fn fetch(settings: &Settings) -> Generated {
+/// A step that speaks with the remote.
+fn git(settings: &Settings, kind: &str) -> Generated {
     let mut lines = timeout(settings.source.timeout);
     if let Some(key) = &settings.source.key {
         lines.push_str("# PID 1 reads the key and hands it to this step alone.\n");
         let _ = writeln!(lines, "LoadCredential=deploy-key:{}", plain(&key.to_string_lossy()));
     }
-    step(&settings.app, "fetch", &lines)
+    step(&settings.app, kind, &lines)
 }
 
 /// The timer of the daily backup.
@@ -76,6 +78,28 @@ fn timer(app: &App, schedule: &str) -> Generated {
     // The first line forgets the time that the shipped unit has.
     let text = format!("{}[Timer]\nOnCalendar=\nOnCalendar={schedule}\n", heading("#", app));
     Generated::new(timer_path(app), text)
+}
+
+/// The timer that has the remote asked.
+#[must_use]
+pub fn poll_timer(app: &App) -> String {
+    format!("tsh-agent-poll@{app}.timer")
+}
+
+/// Where its drop-in stands.
+#[must_use]
+pub fn poll_path(app: &App) -> String {
+    format!("{SYSTEM}/{}.d/60-app.conf", poll_timer(app))
+}
+
+fn poll(app: &App, every: Duration) -> Generated {
+    let (every, jitter) = (every.as_secs(), every.as_secs() / 10);
+    let text = format!(
+        "{}[Timer]\n# The first line forgets how often the shipped unit asks.\nOnUnitInactiveSec=\n\
+         OnActiveSec={every}s\nOnUnitInactiveSec={every}s\nRandomizedDelaySec={jitter}s\n",
+        heading("#", app)
+    );
+    Generated::new(poll_path(app), text)
 }
 
 fn probe(settings: &Settings, facts: &Facts) -> Generated {

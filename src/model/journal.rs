@@ -90,7 +90,7 @@ pub struct Order {
     pub from: Option<ReleaseId>,
     /// Its revision.
     pub from_revision: Option<Sha>,
-    /// The revision of the release that is made live, where that is a kept one.
+    /// The revision that is made live, where it is known from the start: of a kept release, or pinned by a trigger.
     pub revision: Option<Sha>,
     /// Who asked, as a person reads it.
     pub by: String,
@@ -167,6 +167,11 @@ pub enum Output {
     Nothing,
     /// Fetched.
     Fetched(Fetched),
+    /// Asked the remote.
+    Asked {
+        /// The commit that the configured branch points to there.
+        revision: Sha,
+    },
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.

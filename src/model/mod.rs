@@ -13,6 +13,7 @@ pub mod leaving;
 pub mod machine;
 pub mod names;
 pub mod outcome;
+pub mod push;
 pub mod quarantine;
 pub mod rehearsal;
 pub mod request;

@@ -30,6 +30,8 @@ pub enum Work {
         /// What was asked for.
         wanted: Option<Wanted>,
     },
+    /// Ask the remote where the configured branch points to.
+    Ask,
     /// Build the exported tree of this commit.
     Build {
         /// The commit.
@@ -137,6 +139,7 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => "fetch",
+            Self::Ask => "ask",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",
             Self::Inspect { .. } => "inspect",

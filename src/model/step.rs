@@ -260,4 +260,16 @@ mod tests {
             assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");
         }
     }
+
+    #[test]
+    fn what_the_settings_leave_out_is_left_out() {
+        let plan = |backup, rehearse| {
+            let inspected = Inspected { backup, rehearse, ..Inspected::nothing(Lane::Fenced) };
+            Step::plan(Some(&inspected), Some(Lane::Fenced), true)[1..4].to_vec()
+        };
+        assert_eq!(plan(true, true), [Backup, Rehearse, Close]);
+        assert_eq!(plan(true, false), [Backup, Close, Stop]);
+        assert_eq!(plan(false, true), [Rehearse, Close, Stop]);
+        assert_eq!(plan(false, false), [Close, Stop, Fence]);
+    }
 }

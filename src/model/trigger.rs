@@ -89,7 +89,7 @@ impl Trigger {
             Self::Webhook { forge, sender: Some(sender), .. } => format!("{} {sender}", forge.word()),
             Self::Webhook { forge, sender: None, .. } => forge.word().to_owned(),
             Self::Poll => "polling".to_owned(),
-            Self::PostReceive { user } => format!("git {user}"),
+            Self::PostReceive { user } => format!("{user} (push)"),
             Self::ApiKey { name } => format!("key {name}"),
         }
     }

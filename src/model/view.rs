@@ -7,6 +7,7 @@ use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::push::PushView;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
@@ -128,6 +129,9 @@ pub struct StatusView {
     pub running: Option<DeploymentId>,
     /// The last one that ended.
     pub last: Option<HistoryRow>,
+    /// Pushes whose turn has not come, oldest first.
+    #[serde(default)]
+    pub pushes: Vec<PushView>,
 }
 
 /// One unit now.

@@ -1,6 +1,7 @@
 //! Fetches: brings a bare mirror up to date, resolves what is wanted to one commit, and exports that commit's tree.
 //! The mirror is a cache: where anything is wrong with it, it is made anew.
 
+pub mod ask;
 mod export;
 mod known_hosts;
 mod remote;

@@ -87,6 +87,7 @@ fn read_request(path: &Path) -> Result<Request, Cause> {
 async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
         "fetch" => super::fetch::run(job).await,
+        "ask" => super::fetch::ask::run(job).await,
         "build" => super::build::run(job).await,
         "seal" => super::seal::run(job).await,
         "probe" => super::probe::run(job).await,

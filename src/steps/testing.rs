@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Job;
-use crate::config::{Backup, Build, Lock, ProbePlan, Project, Rehearsal, Service, Settings, Source};
+use crate::config::{Backup, Build, Lock, ProbePlan, Project, Push, Rehearsal, Service, Settings, Source};
 use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::request::{Request, Work};
 use crate::paths;
@@ -74,6 +74,7 @@ fn settings(app: App, root: &Path) -> Settings {
             known_hosts: root.join("known_hosts"),
             timeout: Duration::from_secs(60),
         },
+        push: Push { webhook: None, repository: String::new(), poll: None, users: Vec::new() },
         build: Build {
             workdir: PathBuf::new(),
             venv: ".venv".into(),

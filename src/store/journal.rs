@@ -6,11 +6,12 @@ use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
 
 impl Store {
-    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept release is
-    /// named, a new one is named after the deployment.
+    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept
+    /// release is named, a new one is named after the deployment. `push` is the newest push that it answers, if any.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another one runs for this application; or if the state cannot be written.
+    #[expect(clippy::too_many_arguments, reason = "they are the columns of one row, and are stored at once")]
     pub async fn accept(
         &self,
         app: &App,
@@ -19,6 +20,7 @@ impl Store {
         order: Order,
         at: i64,
         boot: &str,
+        push: Option<u32>,
     ) -> Result<DeploymentId, StoreError> {
         let kept = match order.goal {
             Goal::Release(kept) => Some(kept),
@@ -52,6 +54,9 @@ impl Store {
                 .await?;
         }
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
+        if let Some(newest) = push {
+            super::pushes::take(&mut transaction, app, newest, id).await?;
+        }
         transaction.commit().await?;
         Ok(id)
     }

@@ -3,6 +3,7 @@
 
 mod cares;
 mod journal;
+mod pushes;
 mod read;
 mod schemas;
 

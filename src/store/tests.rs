@@ -29,19 +29,19 @@ fn ended(verdict: Verdict) -> Entry {
 async fn only_one_deployment_of_an_application_runs() {
     let (_folder, store) = store().await;
     let (app, other) = ("erp".parse().unwrap(), "shop".parse().unwrap());
-    let first = store.accept(&app, "deploy", "main", order(), 1, "b").await.unwrap();
-    assert!(matches!(store.accept(&app, "deploy", "main", order(), 1, "b").await, Err(StoreError::Busy)));
-    let second = store.accept(&other, "deploy", "main", order(), 1, "b").await.unwrap();
+    let first = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
+    assert!(matches!(store.accept(&app, "deploy", "main", order(), 1, "b", None).await, Err(StoreError::Busy)));
+    let second = store.accept(&other, "deploy", "main", order(), 1, "b", None).await.unwrap();
     assert!(second > first);
     store.append(&app, first, 1, &ended(Verdict::Failed)).await.unwrap();
-    assert!(store.accept(&app, "deploy", "main", order(), 1, "b").await.unwrap() > second);
+    assert!(store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap() > second);
 }
 
 #[tokio::test]
 async fn what_was_appended_is_read_back_after_opening_again() {
     let (folder, store) = store().await;
     let app = "erp".parse().unwrap();
-    let id = store.accept(&app, "deploy", "main", order(), 1, "b").await.unwrap();
+    let id = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
     store.append(&app, id, 1, &ended(Verdict::RolledBack)).await.unwrap();
     drop(store);
     let store = Store::open(&folder.path().join("state.db")).await.unwrap();
@@ -57,7 +57,8 @@ async fn the_history_knows_what_caused_a_deployment() {
     let (_folder, store) = store().await;
     let app = "erp".parse().unwrap();
     let key = Trigger::ApiKey { name: "ci".parse().unwrap() };
-    let id = store.accept(&app, "deploy", "main", Order { trigger: key.clone(), ..order() }, 1, "b").await.unwrap();
+    let id =
+        store.accept(&app, "deploy", "main", Order { trigger: key.clone(), ..order() }, 1, "b", None).await.unwrap();
     assert_eq!(store.history(None, 10).await.unwrap()[0].trigger, key);
     assert_eq!(store.deployment(id).await.unwrap().unwrap().0.trigger, key);
     // What was accepted before there were triggers.
@@ -72,7 +73,7 @@ async fn the_history_knows_what_caused_a_deployment() {
 async fn an_entry_is_never_written_over() {
     let (_folder, store) = store().await;
     let app = "erp".parse().unwrap();
-    let id = store.accept(&app, "deploy", "main", order(), 1, "b").await.unwrap();
+    let id = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
     assert!(store.append(&app, id, 0, &ended(Verdict::Failed)).await.is_err());
     assert_eq!(store.journal(id).await.unwrap().0.len(), 1);
     assert_eq!(store.open_deployments().await.unwrap().len(), 1);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
+mod door;
 mod interface;
 mod support;
 mod verbs;
+mod webhook;

@@ -13,6 +13,7 @@ use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use tsh_agent::model::push::Hint;
 use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
@@ -143,6 +144,11 @@ impl Core for Script {
         }
         self.note(format!("{}: deploy {app} {wanted} {force}", by(&caller)));
         Ok(id())
+    }
+
+    async fn push(&self, caller: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
+        self.note(format!("{}: push {app} {hint:?}", by(&caller)));
+        Ok(7)
     }
 
     async fn rollback(&self, caller: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

@@ -20,6 +20,7 @@ mod scenarios {
     mod folders;
     mod input;
     mod operator;
+    mod push;
     mod rehearsal;
     mod restore;
     mod ssh;

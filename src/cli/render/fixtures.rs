@@ -7,6 +7,7 @@ use crate::model::journal::{Cause, Pending};
 use crate::model::lane::Lane;
 use crate::model::names::{DeploymentId, ReleaseId, Sha};
 use crate::model::outcome::Verdict;
+use crate::model::push::{PushState, PushView};
 use crate::model::step::Step::{self, *};
 use crate::model::trigger::{Forge, Trigger};
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StatusView, StepView, UnitView};
@@ -245,6 +246,26 @@ pub(crate) fn status() -> StatusView {
         schema: Some(Ok(vec!["b2c4e6f8".into()])),
         running: None,
         last: history().into_iter().next(),
+        pushes: Vec::new(),
+    }
+}
+
+pub(crate) fn status_pushed() -> StatusView {
+    let push = |id, at, revision: &str| PushView {
+        id,
+        app: "tsh-erp".parse().unwrap(),
+        at,
+        trigger: pushed().trigger,
+        by: pushed().by,
+        revision: Some(sha(revision)),
+        state: PushState::Waiting,
+        note: "deployment 43 runs".into(),
+        deployment: None,
+    };
+    StatusView {
+        running: Some(DeploymentId(43)),
+        pushes: vec![push(7, ASKED, "aa11"), push(8, ASKED + 60_000, "bb22")],
+        ..status()
     }
 }
 

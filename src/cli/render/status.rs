@@ -37,6 +37,7 @@ pub fn status(view: &StatusView, look: &Look) -> String {
         Some(Ok(revisions)) => out += &field("schema", &revisions.join(", "), look),
         Some(Err(_)) | None => {}
     }
+    out += &fields("pushed", &pushes(view, look), look);
     out + &field("last", &view.last.as_ref().map(|row| last(row, look)).unwrap_or_default(), look)
 }
 
@@ -63,6 +64,21 @@ fn problems(view: &StatusView) -> Vec<String> {
         out.push(format!("deployment {} needs an operator; `tsh-agent show {}` says why", row.id, row.id));
     }
     out
+}
+
+/// What waits; of many the newest, which is the one that counts.
+fn pushes(view: &StatusView, look: &Look) -> Vec<String> {
+    let Some(newest) = view.pushes.last() else { return Vec::new() };
+    let revision = newest.revision.as_ref().map(|sha| format!(" {}", sha.short())).unwrap_or_default();
+    let more = match view.pushes.len() - 1 {
+        0 => String::new(),
+        older => format!(", and {older} before it"),
+    };
+    let mut lines = vec![format!("by {}{revision}, {}{more}", newest.by, since(newest.at, look))];
+    if !newest.note.is_empty() {
+        lines.push(format!("waits: {}", newest.note));
+    }
+    lines
 }
 
 fn unit(unit: &UnitView, room: usize, look: &Look) -> String {

@@ -367,6 +367,13 @@ fn behind_the_commit_point_a_person_decides() {
 }
 
 #[test]
+fn a_push_that_waits_says_for_what() {
+    let said = status::status(&fixtures::status_pushed(), &look());
+    assert!(said.contains("\n  pushed:     by github alice bb220000, 14:03, and 1 before it\n"), "{said}");
+    assert!(said.contains("\n              waits: deployment 43 runs\n"), "{said}");
+}
+
+#[test]
 fn what_came_by_itself_says_so() {
     let said = show::show(&fixtures::pushed(), &look());
     let lines: Vec<&str> = said.lines().skip(1).take(2).collect();

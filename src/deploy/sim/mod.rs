@@ -75,6 +75,8 @@ pub struct Script {
     /// A backup takes the live database's place; else a revision is deployed.
     pub restore: bool,
     pub first: bool,
+    /// No person has typed it.
+    pub automatic: bool,
     pub fails: Option<Step>,
     /// A failing or killed step leaves half of its work behind.
     pub half: bool,
@@ -257,7 +259,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -304,7 +306,7 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Ask | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());
@@ -356,6 +358,7 @@ pub const GOOD: Script = Script {
     lane: Lane::Code,
     restore: false,
     first: false,
+    automatic: false,
     fails: None,
     half: false,
     times: 1,

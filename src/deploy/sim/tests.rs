@@ -48,7 +48,7 @@ fn run_once(sim: &mut Sim, settings: &Settings, decide: Decide) -> Option<Verdic
         revision: sim.script.restore.then(|| "a".repeat(40).parse().unwrap()),
         by: "olga".into(),
         force: sim.script.restore,
-        trigger: Trigger::Person,
+        trigger: if sim.script.automatic { Trigger::Poll } else { Trigger::Person },
     };
     let mut engine = Engine { world: sim, settings, id: ID, journal, decide };
     let work = async {
@@ -277,6 +277,22 @@ fn a_restore_that_forgets_is_noticed() {
         let (_, wrong) = enumerate(&of_restore().collect::<Vec<_>>(), 31, decide, true);
         assert!(!wrong.is_empty(), "doing without {step:?} goes unnoticed");
     }
+}
+
+/// Who types it is told how long production stands still; what comes by itself may not close the door for so long.
+#[test]
+fn a_long_window_is_only_for_who_asks_for_it() {
+    let mut settings = settings();
+    settings.database.as_mut().unwrap().max_window = Some(std::time::Duration::from_secs(5));
+    for (automatic, expected) in [(false, Verdict::Deployed), (true, Verdict::Failed)] {
+        let script = Script { lane: Lane::Fenced, automatic, ..GOOD };
+        let (sim, verdict, _) = go_on(Sim::new(script), &settings, &[], machine::next);
+        assert_eq!((verdict, wounds(&sim, verdict)), (expected, Vec::new()));
+        assert_eq!(Journal(sim.disk.journal).touched(Step::Close), !automatic);
+    }
+    // Online there is no window.
+    let script = Script { lane: Lane::Online, automatic: true, ..GOOD };
+    assert_eq!(go_on(Sim::new(script), &settings, &[], machine::next).1, Verdict::Deployed);
 }
 
 /// A step of the rollback that fails once is tried again; one that always fails needs an operator.

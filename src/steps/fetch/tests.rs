@@ -50,6 +50,31 @@ pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched
     }
 }
 
+async fn ask(bench: &Bench) -> Result<Sha, Cause> {
+    match ask::run(&bench.job(0, Work::Ask)).await {
+        Ok(Output::Asked { revision }) => Ok(revision),
+        Ok(other) => panic!("{other:?}"),
+        Err(cause) => Err(cause),
+    }
+}
+
+#[tokio::test]
+async fn asking_tells_where_the_branch_is_and_leaves_no_mirror() {
+    let bench = Bench::new();
+    let dir = repository(&bench);
+    let first = git(&dir, &["rev-parse", "HEAD"]);
+    assert_eq!(ask(&bench).await.unwrap().as_str(), first);
+    let second = commit(&dir, "Second");
+    git(&dir, &["branch", "other", &first]);
+    assert_eq!(ask(&bench).await.unwrap().as_str(), second);
+    assert!(!bench.at(&paths::fetched(bench.app())).join("mirror.git").exists());
+    git(&dir, &["checkout", "--quiet", "--detach"]);
+    git(&dir, &["branch", "--quiet", "-D", "main"]);
+    assert!(ask(&bench).await.unwrap_err().what.starts_with("there is no branch main at file:///"));
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(ask(&bench).await.unwrap_err().what.starts_with("there is no repository at "));
+}
+
 fn tree(bench: &Bench, revision: &Sha) -> PathBuf {
     bench.at(&paths::exported(bench.app(), revision))
 }
