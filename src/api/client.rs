@@ -18,6 +18,7 @@ use crate::model::care::CareView;
 use crate::model::finding::Finding;
 use crate::model::gates::Override;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -48,6 +49,7 @@ pub(super) trait Agent {
     async fn back_up(&self, app: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn verify_backup(&self, app: &str, name: &str) -> zbus::Result<u32>;
     async fn prune_backups(&self, app: &str) -> zbus::Result<u32>;
+    async fn quarantines(&self, app: &str) -> zbus::Result<String>;
     async fn restore_plan(&self, app: &str, name: &str, release: u32) -> zbus::Result<String>;
     async fn restore_backup(&self, app: &str, name: &str, database: &str, release: u32) -> zbus::Result<u32>;
     async fn doomed_backups(&self, app: &str) -> zbus::Result<String>;
@@ -284,6 +286,14 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn verify_backup(&self, app: &App, name: Option<&BackupName>) -> Result<u32, Error> {
         Ok(self.agent.verify_backup(app.as_str(), name.map_or("", BackupName::as_str)).await?)
+    }
+
+    /// The databases of an application that were set aside, oldest first.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn quarantines(&self, app: &App) -> Result<Vec<QuarantineView>, Error> {
+        view(&self.agent.quarantines(app.as_str()).await?)
     }
 
     /// What a restore would do.

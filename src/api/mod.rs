@@ -24,6 +24,7 @@ use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
@@ -185,6 +186,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// The backups of an application, newest first.
     fn backups(&self, app: App) -> impl Future<Output = Result<Vec<BackupRow>, Refusal>> + Send;
+
+    /// The databases of an application that were set aside, oldest first.
+    fn quarantines(&self, app: App) -> impl Future<Output = Result<Vec<QuarantineView>, Refusal>> + Send;
 
     /// Everything about one backup.
     fn backup(&self, app: App, name: BackupName) -> impl Future<Output = Result<BackupView, Refusal>> + Send;

@@ -185,6 +185,10 @@ impl<C: Core> Agent<C> {
         self.core.care(by, app.parse()?, Care::Prune, None).await
     }
 
+    async fn quarantines(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.quarantines(app.parse()?).await?)
+    }
+
     async fn restore_plan(&self, app: &str, name: &str, release: u32) -> Result<String, Refusal> {
         json(&self.core.restore_plan(app.parse()?, name.parse()?, some(release)).await?)
     }

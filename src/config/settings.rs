@@ -267,6 +267,8 @@ pub struct Backup {
     pub folders: Vec<String>,
     /// Tables that are larger, in bytes, are counted and not hashed.
     pub hash_limit: u64,
+    /// How old the newest proven backup may be before `check` warns; `None`: it never does.
+    pub alarm: Option<Duration>,
     /// How old the newest proven backup may be when a deployment that makes none migrates.
     pub max_age: Duration,
 }

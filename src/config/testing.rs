@@ -65,6 +65,7 @@ pub fn settings() -> Settings {
             encrypt_to: Vec::new(),
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
+            alarm: None,
             max_age: Duration::from_hours(24),
         },
         rehearsal: Rehearsal {

@@ -1,12 +1,14 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
 mod adopt;
+mod alarm;
 mod announce;
 mod audit;
 mod care;
 mod check;
 mod expect;
 mod gates;
+mod keep;
 mod keys;
 mod notices;
 mod orders;
@@ -60,6 +62,8 @@ struct Daemon {
     changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
+    /// Told whenever a deployment has ended.
+    settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
     /// Wakes whoever tells people outside.
     post: Arc<tokio::sync::Notify>,
@@ -115,6 +119,7 @@ pub async fn run() -> Result<(), CoreError> {
         wake: tokio::sync::Notify::new(),
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
+        settled: tokio::sync::Notify::new(),
         news,
         post: Arc::default(),
     });
@@ -237,6 +242,7 @@ impl Daemon {
                 tokio::time::sleep(AGAIN).await;
             }
             daemon.forget(&app, id);
+            daemon.settled.notify_waiters();
             daemon.make_room(&app);
         });
     }

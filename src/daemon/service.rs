@@ -15,6 +15,7 @@ use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
@@ -156,6 +157,10 @@ impl Core for Service {
         self.0.settings(&app)?;
         let found = backups::one(&app, &name).map_err(super::care::unreadable)?;
         found.ok_or_else(|| super::care::no_backup(&app, &name))
+    }
+
+    async fn quarantines(&self, app: App) -> Result<Vec<QuarantineView>, Refusal> {
+        self.0.quarantines(&self.0.settings(&app)?).await
     }
 
     async fn restore_plan(

@@ -20,6 +20,7 @@ pub mod names;
 pub mod notice;
 pub mod outcome;
 pub mod push;
+pub mod quarantine;
 pub mod rehearsal;
 pub mod request;
 pub mod restore;

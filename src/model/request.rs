@@ -71,6 +71,9 @@ pub enum Work {
         /// Its commit.
         #[serde(default)]
         revision: Option<Sha>,
+        /// The deployment whose quarantine is dumped in place of the live database.
+        #[serde(default)]
+        quarantine: Option<DeploymentId>,
     },
     /// Keep the folders that the manifest of a backup names.
     Folders {

@@ -15,8 +15,8 @@ use super::output::say;
 use super::postgres::{connection_name, program, version_of};
 use super::sealed::{Seal, create};
 use super::{Job, Outcome, blocking, not_mine};
-use crate::config::{Database, Migrations};
-use crate::database::{Cluster, Snapshot, create_database};
+use crate::config::Migrations;
+use crate::database::{Aside, Cluster, Snapshot, create_database};
 use crate::model::backup::{self as model, Level, Locale, Manifest};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::{BackupName, ReleaseId, Sha};
@@ -40,7 +40,7 @@ const RESERVE: u64 = 256 << 20;
 /// If the server or one of its programs fails, or the disk does.
 pub async fn run(job: &Job) -> Outcome {
     match &job.request.work {
-        Work::Backup { running, revision } => back_up(job, &Cluster::local(), *running, revision.clone()).await,
+        Work::Backup { running, revision, .. } => back_up(job, &Cluster::local(), *running, revision.clone()).await,
         Work::Forget { backups } => {
             let (home, doomed) = (job.at(&paths::backups(&job.settings.app)), backups.clone());
             blocking(move || forget::forget(&home, &doomed)).await
@@ -50,7 +50,14 @@ pub async fn run(job: &Job) -> Outcome {
 }
 
 async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revision: Option<Sha>) -> Outcome {
-    let Some(database) = &job.settings.database else { return Err(not_mine()) };
+    let Some(mut database) = job.settings.database.clone() else { return Err(not_mine()) };
+    let quarantine = match &job.request.work {
+        Work::Backup { quarantine, .. } => *quarantine,
+        _ => return Err(not_mine()),
+    };
+    if let Some(deployment) = quarantine {
+        database.name = Aside::quarantine(&database.name, deployment).name().to_owned();
+    }
     let home = job.at(&paths::backups(&job.settings.app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot write a backup into {}: {error}", home.display()));
     let began = Instant::now();
@@ -76,6 +83,7 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         running,
         revision,
         database: database.name.clone(),
+        quarantine,
         schema,
         server,
         pg_dump: version_of(&pg_dump)?,
@@ -93,7 +101,11 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         globals: model::File::default(),
         encrypted_to: job.settings.backup.encrypt_to.clone(),
         // What a deployment migrates is the database.
-        folders: if deployment.is_none() { job.settings.backup.folders.clone() } else { Vec::new() },
+        folders: if deployment.is_none() && quarantine.is_none() {
+            job.settings.backup.folders.clone()
+        } else {
+            Vec::new()
+        },
         at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         took: 0,
         level: Level::Written,
@@ -120,7 +132,7 @@ async fn fill(
     mut moment: Snapshot,
     manifest: &mut Manifest,
 ) -> Result<(), Cause> {
-    let Some(Database { name, .. }) = &job.settings.database else { return Err(not_mine()) };
+    let name = &manifest.database.clone();
     let limit = job.settings.backup.hash_limit;
     let seal = Seal::to(&manifest.encrypted_to)?;
     let belongings = cluster.belongings(name).await?;

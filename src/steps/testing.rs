@@ -105,6 +105,7 @@ fn settings(app: App, root: &Path) -> Settings {
             encrypt_to: Vec::new(),
             folders: Vec::new(),
             hash_limit: 20_000_000_000,
+            alarm: None,
             max_age: Duration::from_hours(24),
         },
         rehearsal: Rehearsal {

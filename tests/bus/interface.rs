@@ -104,6 +104,10 @@ async fn the_interface_is_a_promise() {
           <arg name="app" type="s" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="Quarantines">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="RestorePlan">
           <arg name="app" type="s" direction="in"/>
           <arg name="name" type="s" direction="in"/>

@@ -17,6 +17,7 @@ use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use tsh_agent::model::push::Hint;
+use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
@@ -338,6 +339,10 @@ impl Core for Script {
 
     async fn backup(&self, _: App, _: BackupName) -> Result<BackupView, Refusal> {
         Err(Refusal::internal("the script has no backup"))
+    }
+
+    async fn quarantines(&self, _: App) -> Result<Vec<QuarantineView>, Refusal> {
+        Ok(Vec::new())
     }
 
     async fn restore_plan(&self, _: App, name: BackupName, release: Option<ReleaseId>) -> Result<RestoreView, Refusal> {

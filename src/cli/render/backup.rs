@@ -27,7 +27,8 @@ pub fn list(rows: &[BackupRow], look: &Look) -> String {
             pad(&size(row.bytes), 8),
             pad(&size(row.database_bytes), 8),
         ];
-        out += &format!("{}  {}\n", cells.join("  "), look.paint(tone, &word));
+        let of = row.quarantine.map(|id| format!(" (quarantine {id})")).unwrap_or_default();
+        out += &format!("{}  {}{of}\n", cells.join("  "), look.paint(tone, &word));
     }
     if let Some(problem) = rows.iter().find(|row| row.problem.is_some()) {
         out += &format!("`tsh-agent backup show {}` says what is wrong\n", problem.name);

@@ -9,6 +9,7 @@ pub mod gates;
 pub mod history;
 pub mod key;
 pub mod progress;
+pub mod quarantine;
 pub mod rehearsal;
 pub mod restore;
 pub mod show;

@@ -168,7 +168,7 @@ pub async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Re
         Step::Backup => {
             let order = engine.journal.order();
             let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();
-            Work::Backup { running, revision }
+            Work::Backup { running, revision, quarantine: None }
         }
         Step::Rehearse => {
             let revision = revision(engine)?;

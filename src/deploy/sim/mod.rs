@@ -391,3 +391,20 @@ fn rev(text: &str) -> SchemaRevision {
 
 /// The deployment every scenario is about.
 pub const ID: DeploymentId = DeploymentId(2);
+
+/// A scenario in which nothing goes wrong.
+pub const GOOD: Script = Script {
+    lane: Lane::Code,
+    restore: false,
+    first: false,
+    slots: false,
+    automatic: false,
+    fails: None,
+    half: false,
+    times: 1,
+    abort_at: None,
+    waits: 0,
+    quarantined: false,
+    superseded: false,
+    lost_intent: None,
+};

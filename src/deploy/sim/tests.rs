@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{Crash, Db, ID, NEW, OLD, Script, Sim};
+use super::{Crash, Db, GOOD, ID, NEW, OLD, Script, Sim};
 use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::World;
@@ -165,22 +165,6 @@ fn may_need_operator(script: &Script, sim: &Sim) -> bool {
         || no_twin
         || (committed && script.fails == Some(Step::Settle))
 }
-
-const GOOD: Script = Script {
-    lane: Lane::Code,
-    restore: false,
-    first: false,
-    slots: false,
-    automatic: false,
-    fails: None,
-    half: false,
-    times: 1,
-    abort_at: None,
-    waits: 0,
-    quarantined: false,
-    superseded: false,
-    lost_intent: None,
-};
 
 fn scripts() -> Vec<Script> {
     let mut scripts = Vec::new();
