@@ -276,20 +276,7 @@ impl World for Machine<'_> {
     }
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
-        let live = self.store.once_live(&self.settings.app).await;
-        let mut kept = live.map_err(|error| Cause::new(super::chain(&error)))?;
-        kept.retain(|id| files::has_release(&self.settings.app, *id));
-        kept.truncate(self.settings.keep_releases);
-        for link in self.settings.links() {
-            kept.extend(self.link(link).await?);
-        }
-        if self.settings.database.is_some() {
-            // The schema may be ahead of what is live: then only this release knows it, and could ever take it back.
-            let schema = self.schema().await?;
-            let knows = self.store.migrated_to(&self.settings.app, &schema).await;
-            kept.extend(knows.map_err(|error| Cause::new(super::chain(&error)))?);
-        }
-        Ok(kept)
+        self.releases_kept().await
     }
 
     async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool> {

@@ -6,6 +6,7 @@ pub mod ballast;
 pub mod beside;
 pub mod files;
 mod gauge;
+mod kept;
 pub mod machine;
 pub mod notify;
 mod preflight;

@@ -4,7 +4,9 @@
 
 mod door;
 mod gates;
+mod hostile;
 mod interface;
 mod support;
 mod verbs;
+mod views;
 mod webhook;

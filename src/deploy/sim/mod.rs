@@ -3,6 +3,7 @@
 //! A crash is a future that never becomes ready: no code of ours runs after it, as in a power cut. What a run of the
 //! core leaves behind is `Disk` (and, if only the core died, `Memory`); the next run starts from that.
 
+mod script;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,8 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slots::link_of;
+
+pub use script::{GOOD, Script};
 
 use super::world::{Act, World};
 use crate::model::journal::{Cause, Entry, Fact, Fetched, Inspected, Invocation, Journal, Output, Pending};
@@ -72,33 +75,6 @@ struct Memory {
 pub enum Crash {
     Core,
     Machine,
-}
-
-/// What goes wrong in a scenario.
-#[derive(Clone, Debug)]
-pub struct Script {
-    pub lane: Lane,
-    /// A backup takes the live database's place; else a revision is deployed.
-    pub restore: bool,
-    pub first: bool,
-    /// Two slots behind a socket.
-    pub slots: bool,
-    /// No person has typed it.
-    pub automatic: bool,
-    pub fails: Option<Step>,
-    /// A failing or killed step leaves half of its work behind.
-    pub half: bool,
-    /// How many times the step fails before it succeeds.
-    pub times: usize,
-    pub abort_at: Option<usize>,
-    /// How often the gates have it wait before they agree; a lock is what is waited for.
-    pub waits: usize,
-    /// A trigger ordered a revision that has failed here.
-    pub quarantined: bool,
-    /// A newer order comes when it rests for the first time.
-    pub superseded: bool,
-    /// The intent of this step never reaches the disk.
-    pub lost_intent: Option<Step>,
 }
 
 #[derive(Clone)]
@@ -391,20 +367,3 @@ fn rev(text: &str) -> SchemaRevision {
 
 /// The deployment every scenario is about.
 pub const ID: DeploymentId = DeploymentId(2);
-
-/// A scenario in which nothing goes wrong.
-pub const GOOD: Script = Script {
-    lane: Lane::Code,
-    restore: false,
-    first: false,
-    slots: false,
-    automatic: false,
-    fails: None,
-    half: false,
-    times: 1,
-    abort_at: None,
-    waits: 0,
-    quarantined: false,
-    superseded: false,
-    lost_intent: None,
-};
