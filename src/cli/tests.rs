@@ -40,13 +40,18 @@ fn the_help() {
                  application as it started it
       watch      Watch a deployment until it ends; the exit code is its result
       abort      Stop a running deployment, and undo what it did
-      where      Can I deploy now? Shows what every gate answers, and who can lift it
+      where      Can I deploy now? Shows what every gate answers, and who can lift
+                 it
       lock       Lock the application: nothing is deployed until `unlock`
       unlock     Take the lock away
       freeze     Freeze the application: nothing is deployed until a moment
       unfreeze   End the freeze before its time
       resume     Let triggers deploy again, which a rollback has paused
       forgive    Let triggers try a revision again that failed here
+      approve    Approve a deployment that waits for it
+      reject     Reject a deployment that waits for approval; it ends as refused
+      audit      Show who did what; `audit verify` tells whether somebody has
+                 changed it
       backup     Take, prove, list, restore and prune backups of the database
       check      Look at everything that a deployment needs, and name what mends it.
                  Changes nothing

@@ -9,6 +9,7 @@ use super::settings::{Channel, Notice, Notices};
 use super::values::{absolute, choice, duration, plain, ruled};
 use crate::model::names::{BadName, NoticeName};
 use crate::model::notice::Moment;
+use crate::model::outcome::Verdict;
 use crate::model::trigger::Forge;
 
 const KINDS: [&str; 9] = ["webhook", "slack", "discord", "telegram", "ntfy", "mail", "github", "gitlab", "gitea"];
@@ -89,8 +90,10 @@ fn channel(kind: &str, table: &Table<'_>) -> Read<Channel> {
     }
 }
 
+/// The ends that a person wants to hear of: a deployment that gave way to a newer one is none.
 fn ends() -> Vec<Moment> {
-    Moment::CHOICE.into_iter().map(|(_, moment)| moment).filter(|moment| *moment != Moment::Accepted).collect()
+    let silent = [Moment::Accepted, Moment::Ended(Verdict::Superseded)];
+    Moment::CHOICE.into_iter().map(|(_, moment)| moment).filter(|moment| !silent.contains(moment)).collect()
 }
 
 fn name(value: &Value<'_>) -> Read<NoticeName> {

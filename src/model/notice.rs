@@ -29,12 +29,14 @@ pub enum Moment {
 
 impl Moment {
     /// The moments that a person may choose.
-    pub const CHOICE: [(&'static str, Self); 6] = [
+    pub const CHOICE: [(&'static str, Self); 8] = [
         ("accepted", Self::Accepted),
         ("deployed", Self::Ended(Verdict::Deployed)),
         ("failed", Self::Ended(Verdict::Failed)),
         ("rolled-back", Self::Ended(Verdict::RolledBack)),
         ("aborted", Self::Ended(Verdict::Aborted)),
+        ("refused", Self::Ended(Verdict::Refused)),
+        ("superseded", Self::Ended(Verdict::Superseded)),
         ("needs-operator", Self::Ended(Verdict::NeedsOperator)),
     ];
 

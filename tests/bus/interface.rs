@@ -59,6 +59,17 @@ async fn the_interface_is_a_promise() {
           <arg name="revision" type="s" direction="in"/>
           <arg type="s" direction="out"/>
         </method>
+        <method name="Decide">
+          <arg name="id" type="u" direction="in"/>
+          <arg name="approved" type="b" direction="in"/>
+          <arg name="reason" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Audit">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="limit" type="u" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Gates">
           <arg name="app" type="s" direction="in"/>
           <arg type="s" direction="out"/>

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::door::{AFTER, Door, GITEA, GITHUB, GITHUB_PING, GITLAB, KEY, Request, SECRET, hex, now, sign};
+use crate::door::{AFTER, Door, GITEA, GITHUB, GITHUB_PING, GITLAB, Request, SECRET, hex, now, sign};
 use crate::hostile::hostile;
 
 #[tokio::test]

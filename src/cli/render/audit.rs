@@ -76,7 +76,14 @@ mod tests {
             record("github dependabot[bot]", Who::default(), "deploy", "main; a webhook of github", Some(43)),
             record("tsh-agent", Who::default(), "refused", "", Some(43)),
         ];
-        assert_snapshot!(audit(&records, &look()), @"");
-        assert_snapshot!(audit(&[], &look()), @"");
+        assert_snapshot!(audit(&records, &look()), @"
+        2026-11-21 14:02 lock of tsh-erp: root (olga logged in, from 10.0.0.7)
+            stocktaking until everything in the hall is counted twice, and then once
+            more
+        2026-11-21 14:02 deploy 43 of tsh-erp: github dependabot[bot]
+            main; a webhook of github
+        2026-11-21 14:02 refused 43 of tsh-erp: tsh-agent
+        ");
+        assert_snapshot!(audit(&[], &look()), @"nothing has happened yet");
     }
 }

@@ -296,7 +296,7 @@ impl Sim {
                 author: String::new(),
                 descends: Some(true),
             }),
-            Work::Gates { .. } => Output::Outside(Box::new(crate::model::gates::outside::Outside::default())),
+            Work::Gates { .. } => Output::Outside(Box::default()),
             Work::Build { .. } => Output::Built { how: String::new() },
             Work::Seal { .. } => {
                 self.disk.releases.insert(request.release);

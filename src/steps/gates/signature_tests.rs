@@ -117,7 +117,8 @@ impl Bench {
     }
 }
 
-const NOW: &str = "now";
+/// What git takes for: now.
+const NOW: &str = "";
 
 #[tokio::test]
 async fn only_good_signatures_of_those_who_may_are_believed() {

@@ -144,7 +144,7 @@ async fn every_state_of_a_check_on_every_forge_has_its_answer() {
     let forge = Forge::start();
     for (kind, run, reply, reason) in cases {
         empty(&forge, kind);
-        put(&forge, kind, &[run.clone()]);
+        put(&forge, kind, std::slice::from_ref(&run));
         assert_eq!(ci_of(&forge, kind, ci()).await, (reply, reason.to_owned()), "{kind:?}: {run}");
     }
 }
@@ -202,7 +202,7 @@ async fn what_root_accepts_passes_and_all_named_checks_must() {
     let forge = Forge::start();
     empty(&forge, Kind::Github);
     let skipped = github_check(1, "test", "completed", Some("skipped"), EARLY);
-    put(&forge, Kind::Github, &[skipped.clone()]);
+    put(&forge, Kind::Github, std::slice::from_ref(&skipped));
     let lenient = Ci { accept: vec![RunState::Success, RunState::Skipped], ..ci() };
     assert_eq!(ci_of(&forge, Kind::Github, lenient.clone()).await.0, Reply::Pass);
     let both = Ci { checks: vec!["test".into(), "lint".into()], ..lenient };
