@@ -236,11 +236,11 @@ mod something_else_dies_at {
     moments! { other_dies {
     } full {
         the_load_itself: "load", "unit", Failed;
-        load: "load", "postgres", Failed;
-        fence: "fence", "postgres", RolledBack;
-        swap: "swap", "postgres", RolledBack;
-        admit: "admit", "postgres", RolledBack;
-        count: "count", "postgres", Deployed;
+        load: "load", "cluster", Failed;
+        fence: "fence", "cluster", RolledBack;
+        swap: "swap", "cluster", RolledBack;
+        admit: "admit", "cluster", RolledBack;
+        count: "count", "cluster", Deployed;
     }}
 }
 
