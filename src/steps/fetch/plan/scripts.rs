@@ -88,7 +88,7 @@ fn wait(found: &mut Migrations, all: &BTreeMap<SchemaRevision, Script>, current:
     // Each after what it builds upon. What never gets its turn goes round in a circle.
     while let Some(at) = left.iter().position(|script| {
         let needs = |other: &&Script| script.needs().any(|revision| *revision == other.migration.revision);
-        !left.iter().any(|other| needs(other))
+        !left.iter().any(needs)
     }) {
         found.pending.push(left.remove(at).migration.clone());
     }
