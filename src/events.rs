@@ -33,13 +33,15 @@ pub enum Event {
     BackupFailed,
     /// A backup has taken the live database's place; that one is quarantined.
     BackupRestored,
+    /// Backups could not be carried off-site.
+    OffsiteLate,
 }
 
 use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Accepted,
         Deployed,
         Failed,
@@ -53,6 +55,7 @@ impl Event {
         DatabaseSwappedBack,
         BackupFailed,
         BackupRestored,
+        OffsiteLate,
     ];
 
     /// Its `MESSAGE_ID`.
@@ -72,6 +75,7 @@ impl Event {
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
             BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
+            OffsiteLate => "a2d6c8c7b5f94d0e9b1c5d3e7f204816",
         }
     }
 }

@@ -91,7 +91,7 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove", "folders"]).collect()
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove", "folders", "offsite"]).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -197,7 +197,10 @@ fn exposure_stays_low() {
         // In tenths. What has the network cannot be lower than about 1.
         let most = match unit.as_str() {
             "tsh-agent.service" => 5,
-            "tsh-agent-fetch@erp.service" | "tsh-agent-build@erp.service" | "tsh-agent-probe@erp.service" => 18,
+            "tsh-agent-offsite@erp.service"
+            | "tsh-agent-fetch@erp.service"
+            | "tsh-agent-build@erp.service"
+            | "tsh-agent-probe@erp.service" => 18,
             // One capability, and the user namespace that it rules out.
             "tsh-agent-folders@erp.service" => 12,
             _ => 8,

@@ -10,6 +10,7 @@ mod document;
 mod error;
 #[cfg(test)]
 mod example;
+mod offsite;
 mod probe;
 mod read;
 #[cfg(test)]

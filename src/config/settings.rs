@@ -21,6 +21,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// How its database is backed up.
     pub backup: Backup,
+    /// Where backups are carried to, if they are.
+    pub offsite: Option<Offsite>,
     /// How to tell that it is healthy.
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.
@@ -164,6 +166,21 @@ pub struct Backup {
     pub folders: Vec<String>,
     /// Tables that are larger, in bytes, are counted and not hashed.
     pub hash_limit: u64,
+}
+
+/// A store elsewhere that speaks S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offsite {
+    /// The bucket.
+    pub bucket: String,
+    /// What every name in it begins with; may be empty.
+    pub prefix: String,
+    /// The URL of the server.
+    pub endpoint: String,
+    /// The region, which requests are signed for.
+    pub region: String,
+    /// Root's file with the credentials; it reaches the step as a credential.
+    pub credentials: PathBuf,
 }
 
 /// The lane for pending migrations.

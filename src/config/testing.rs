@@ -60,6 +60,7 @@ pub fn settings() -> Settings {
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
         },
+        offsite: None,
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 mod announce;
 mod care;
 mod check;
+mod offsite;
 mod orders;
 mod recover;
 mod restore;

@@ -47,6 +47,13 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
         // With the group's bit, so that each proof is the core's to read.
         all.push(folder(paths::proofs(app), 0o2750, "tsh-agent-rehearse", "tsh-agent"));
     }
+    if settings.offsite.is_some() {
+        let own = paths::offsite(app);
+        let sent = own.join("sent");
+        all.push(folder(own, 0o755, "tsh-agent-offsite", "tsh-agent-offsite"));
+        // With the group's bit, so that each note is the core's to read.
+        all.push(folder(sent, 0o2750, "tsh-agent-offsite", "tsh-agent"));
+    }
     all.extend([
         folder(paths::fetched(app), 0o755, "tsh-agent-fetch", "tsh-agent-fetch"),
         folder(paths::built(app), 0o755, "tsh-agent-build", "tsh-agent-build"),

@@ -10,6 +10,7 @@ pub mod lane;
 pub mod leaving;
 pub mod machine;
 pub mod names;
+pub mod offsite;
 pub mod outcome;
 pub mod request;
 pub mod restore;

@@ -11,6 +11,7 @@ pub mod links;
 pub mod manifest;
 pub mod migrate;
 pub mod objects;
+pub mod offsite;
 pub mod output;
 pub mod postgres;
 pub mod probe;

@@ -103,6 +103,7 @@ fn settings(app: App, root: &Path) -> Settings {
             folders: Vec::new(),
             hash_limit: 20_000_000_000,
         },
+        offsite: None,
         probe: ProbePlan {
             probes: Vec::new(),
             deadline: Duration::from_secs(5),

@@ -248,7 +248,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Push { .. } | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
         }
     }
 
@@ -286,7 +286,7 @@ impl Sim {
                 pending: if self.script.lane == Lane::Code { vec![] } else { vec![pending("1")] },
                 fingerprint: None,
             }),
-            Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Push { .. } | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());

@@ -1,0 +1,309 @@
+//! Against a real server that speaks S3 and checks signatures and rights: moto's, which `scripts/test` installs.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::*;
+use crate::config::Offsite;
+use crate::steps::sealed;
+use crate::steps::testing::{Bench, write};
+
+/// Where `scripts/lib/host.sh` puts it.
+const PYTHON: &str = "/var/cache/tsh-agent-tests/moto-5.2.5/bin/python";
+const FIRST: &str = "20260101T000000Z";
+const SECOND: &str = "20260102T000000Z";
+
+/// The server, with a bucket `backups`, and a user `agent` who may list, read and write in it, and not delete. It says
+/// his keys. Whoever is root of it may do everything.
+const SERVER: &str = r#"
+import json, os, sys, threading, urllib.request
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "1000000"
+import boto3
+from moto.server import ThreadedMotoServer
+from moto.core import set_initial_no_auth_action_count
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=int(sys.argv[1]), verbose=False)
+server.start()
+at = dict(endpoint_url="http://127.0.0.1:" + sys.argv[1], region_name="us-east-1", aws_access_key_id="root", aws_secret_access_key="root")
+boto3.client("s3", **at).create_bucket(Bucket="backups")
+iam = boto3.client("iam", **at)
+iam.create_user(UserName="agent")
+may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+       "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts"]}]}
+iam.put_user_policy(UserName="agent", PolicyName="may", PolicyDocument=json.dumps(may))
+key = iam.create_access_key(UserName="agent")["AccessKey"]
+urllib.request.urlopen(urllib.request.Request(at["endpoint_url"] + "/moto-api/reset-auth", data=b"0", method="POST"))
+print(key["AccessKeyId"], key["SecretAccessKey"], flush=True)
+sys.stdin.read()
+"#;
+
+struct Server {
+    child: Child,
+    endpoint: String,
+    access: String,
+    secret: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// `None` where it is not installed.
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+fn server() -> Option<Server> {
+    if !Path::new(PYTHON).exists() {
+        eprintln!("skipped: no S3 server is installed; scripts/test installs it");
+        return None;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = Command::new(PYTHON)
+        .args(["-c", SERVER, &port.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    let (access, secret) = line.trim().split_once(' ').expect("the server says its keys");
+    let (access, secret) = (access.to_owned(), secret.to_owned());
+    Some(Server { child, endpoint: format!("http://127.0.0.1:{port}"), access, secret })
+}
+
+/// A machine with two backups that share an object.
+struct Place {
+    bench: Bench,
+    home: PathBuf,
+}
+
+impl Place {
+    async fn new(server: &Server) -> Self {
+        let mut bench = Bench::new();
+        let credentials = bench.root().join("credentials/offsite");
+        write(&credentials, &format!("access_key_id = {:?}\nsecret_access_key = {:?}\n", server.access, server.secret));
+        bench.settings.offsite = Some(Offsite {
+            bucket: "backups".to_owned(),
+            prefix: "here/it is".replace(' ', "-"),
+            endpoint: server.endpoint.clone(),
+            region: "us-east-1".to_owned(),
+            credentials,
+        });
+        let home = bench.at(&paths::backups(bench.app()));
+        fs::create_dir_all(bench.at(&paths::offsite(bench.app())).join("sent")).unwrap();
+        let place = Self { bench, home };
+        for name in [FIRST, SECOND] {
+            place.back_up(name, &format!("the dump of {name}")).await;
+        }
+        place
+    }
+
+    async fn back_up(&self, name: &str, dump: &str) {
+        let uploads = self.bench.at(&paths::home(self.bench.app())).join("shared/uploads");
+        write(&uploads.join("of all"), "the same");
+        write(&uploads.join(name), name);
+        let folder = self.home.join(name);
+        let mut manifest = crate::model::backup::testing::manifest(name);
+        manifest.folders = vec!["uploads".to_owned()];
+        for (file, path, text) in [(&mut manifest.dump, DUMP, dump), (&mut manifest.globals, GLOBALS, "roles")] {
+            write(&folder.join(path), text);
+            *file = sealed::measure(text.as_bytes()).unwrap();
+        }
+        write(&folder.join(MANIFEST), &serde_json::to_string(&manifest).unwrap());
+        let job = self.bench.job(0, Work::Folders { backup: name.parse().unwrap() });
+        crate::steps::folders::run(&job).await.unwrap();
+    }
+
+    fn store(&self) -> Store {
+        let offsite = self.bench.settings.offsite.as_ref().unwrap();
+        Store::new(offsite, &offsite.credentials, &self.bench.at(&paths::offsite(self.bench.app())).join("uploads"))
+            .unwrap()
+    }
+
+    async fn push(&self, names: &[&str]) -> Result<u64, Cause> {
+        let backups = names.iter().map(|name| name.parse().unwrap()).collect();
+        let mut job = self.bench.job(0, Work::Push { backups });
+        job.credentials = Some(self.bench.root().join("credentials"));
+        let Output::Sent { bytes, .. } = run(&job).await? else { panic!() };
+        Ok(bytes)
+    }
+
+    fn is_noted(&self, name: &str) -> bool {
+        sent_path(&self.bench.at(&paths::offsite(self.bench.app())).join("sent"), &name.parse().unwrap()).exists()
+    }
+
+    /// What another server that has nothing gets.
+    async fn elsewhere(&self, name: Option<&str>) -> (tempfile::TempDir, Result<Brought, Cause>) {
+        let home = tempfile::tempdir().unwrap();
+        let name = name.map(|name| name.parse().unwrap());
+        let brought = bring(&self.store(), self.bench.app(), home.path(), name.as_ref()).await;
+        (home, brought)
+    }
+
+    /// Changes something in the store, as somebody could who owns it.
+    fn damage(&self, what: &str) {
+        let offsite = self.bench.settings.offsite.as_ref().unwrap();
+        let script = format!(
+            "import boto3, sys\ns3 = boto3.client('s3', endpoint_url={:?}, region_name='us-east-1', aws_access_key_id={:?}, \
+             aws_secret_access_key={:?})\nkeys = [o['Key'] for o in s3.list_objects_v2(Bucket='backups')['Contents']]\n{what}\n",
+            offsite.endpoint,
+            toml::from_str::<toml::Table>(&fs::read_to_string(&offsite.credentials).unwrap()).unwrap()["access_key_id"].as_str().unwrap(),
+            toml::from_str::<toml::Table>(&fs::read_to_string(&offsite.credentials).unwrap()).unwrap()["secret_access_key"].as_str().unwrap(),
+        );
+        let done = Command::new(PYTHON).args(["-c", &script]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+fn same(one: &Path, other: &Path) {
+    let said = Command::new("diff").args(["-r"]).args([one, other]).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+}
+
+#[tokio::test]
+async fn what_was_carried_comes_back_the_same_and_nothing_is_carried_twice() {
+    let Some(server) = server() else { return };
+    let place = Place::new(&server).await;
+    assert!(place.push(&[FIRST]).await.unwrap() > 0);
+    assert!(place.is_noted(FIRST) && !place.is_noted(SECOND));
+    assert_eq!(place.push(&[FIRST]).await.unwrap(), 0, "it is there already");
+    place.push(&[SECOND]).await.unwrap();
+    let objects = place.store().list("erp/objects/").await.unwrap();
+    assert_eq!(objects.len(), 3, "an object that two backups have is there once: {objects:?}");
+
+    let (home, brought) = place.elsewhere(None).await;
+    assert_eq!(brought.unwrap().name.as_str(), SECOND, "the newest");
+    same(&place.home.join(SECOND), &home.path().join(SECOND));
+    let brought = bring(&place.store(), place.bench.app(), home.path(), Some(&FIRST.parse().unwrap())).await.unwrap();
+    assert_eq!(brought.objects, 0, "the objects of the first are among those of the second");
+    same(&place.home.join(FIRST), &home.path().join(FIRST));
+    for object in read_index(&home.path().join(SECOND).join(INDEX)).unwrap() {
+        Objects::beside(home.path()).check(&object.0, object.1).unwrap();
+    }
+    assert!(bring(&place.store(), place.bench.app(), home.path(), None).await.unwrap().before);
+    let cause = place.elsewhere(Some("20200101T000000Z")).await.1.unwrap_err();
+    assert!(cause.what.ends_with("has no whole backup 20200101T000000Z") && cause.hint.unwrap().contains(SECOND));
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_that_died_is_gone_on_with() {
+    let Some(server) = server() else { return };
+    let place = Place::new(&server).await;
+    let (store, path) = (place.store(), place.bench.root().join("large"));
+    let mut file = File::create(&path).unwrap();
+    for part in 0..3_u8 {
+        file.write_all(&vec![part; 16 << 20]).unwrap();
+    }
+    file.write_all(b"and the rest").unwrap();
+    // Killed when a part of it was there: the future is dropped at any await, which is what a kill leaves in the store.
+    let sent = tokio::select! {
+        sent = store.put("erp/large", &path, None) => Some(sent.unwrap()),
+        () = parts_there(&place) => None,
+    };
+    assert_eq!(sent, None, "it was not interrupted");
+    let rest = store.put("erp/large", &path, None).await.unwrap();
+    let size = path.metadata().unwrap().len();
+    assert!(rest < size && rest > 0, "{rest} of {size} were carried again");
+    let there = store.list("erp/large").await.unwrap();
+    assert_eq!(store.put("erp/large", &path, there.get("erp/large")).await.unwrap(), 0);
+    store.get("erp/large", &place.bench.root().join("back")).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(place.bench.root().join("back")).unwrap());
+
+    // A download that died goes on as well.
+    let half = File::options().write(true).open(place.bench.root().join("back")).unwrap();
+    half.set_len(20 << 20).unwrap();
+    store.get("erp/large", &place.bench.root().join("back")).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(place.bench.root().join("back")).unwrap());
+}
+
+/// Until the store has a part of the upload that is noted.
+async fn parts_there(place: &Place) {
+    let folder = place.bench.at(&paths::offsite(place.bench.app())).join("uploads");
+    loop {
+        let note = fs::read_dir(&folder).ok().and_then(|mut notes| notes.next()).and_then(Result::ok);
+        if let Some(upload) = note.and_then(|note| fs::read_to_string(note.path()).ok())
+            && let Ok(Some(parts)) = place.store().parts("here/it-is/erp/large", &upload).await
+            && !parts.is_empty()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn damage_in_the_store_is_found_and_nothing_there_is_written_over() {
+    let Some(server) = server() else { return };
+    for (what, damage) in [
+        ("the dump", "key = next(k for k in keys if k.endswith('db.dump.zst'))"),
+        ("an object", "key = next(k for k in keys if '/objects/' in k)"),
+        ("the listing", "key = next(k for k in keys if k.endswith('files.list.zst'))"),
+    ] {
+        let place = Place::new(&server).await;
+        place.push(&[FIRST]).await.unwrap();
+        let (home, _) = place.elsewhere(None).await;
+        drop(home);
+        place.damage(&format!(
+            "{damage}\nbody = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
+             s3.put_object(Bucket='backups', Key=key, Body=bytes([body[0] ^ 1]) + body[1:])"
+        ));
+        let (home, brought) = place.elsewhere(None).await;
+        let cause = brought.unwrap_err();
+        assert!(cause.what.contains("does not have what was sent"), "{what}: {cause:?}");
+        assert!(!home.path().join(FIRST).exists(), "{what}: it has its name");
+        let cause = place.push(&[FIRST]).await.unwrap_err();
+        assert!(cause.what.contains("has something else under the name"), "{what}: {cause:?}");
+        // Each place has a prefix of its own only in its own server.
+        place.damage(&format!(
+            "{damage}\nbody = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
+             s3.put_object(Bucket='backups', Key=key, Body=bytes([body[0] ^ 1]) + body[1:])"
+        ));
+        place.push(&[FIRST]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_backup_without_its_manifest_is_none() {
+    let Some(server) = server() else { return };
+    let place = Place::new(&server).await;
+    let folder = place.home.join(FIRST);
+    let store = place.store();
+    store.put("erp/backups/20260101T000000Z/db.dump.zst", &folder.join(DUMP), None).await.unwrap();
+    let cause = place.elsewhere(None).await.1.unwrap_err();
+    assert_eq!(cause.what, "s3://backups/here/it-is has no backup of erp");
+    // What was there is not carried again.
+    place.push(&[FIRST]).await.unwrap();
+    assert!(place.is_noted(FIRST));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_store_is_one_clear_error() {
+    let Some(mut server) = server() else { return };
+    let place = Place::new(&server).await;
+    let wrong = |text: &str| write(&place.bench.root().join("credentials/offsite"), text);
+    let right = fs::read_to_string(place.bench.root().join("credentials/offsite")).unwrap();
+    for (text, said) in [
+        ("access_key_id = \"nobody\"\nsecret_access_key = \"x\"\n", "InvalidAccessKeyId"),
+        (&right.replace("secret_access_key = \"", "secret_access_key = \"x")[..], "SignatureDoesNotMatch"),
+        ("hunter2", "is not a file of credentials"),
+    ] {
+        wrong(text);
+        let cause = place.push(&[FIRST]).await.unwrap_err();
+        assert!(cause.what.contains(said) && cause.hint.is_some(), "{cause:?}");
+        assert!(!cause.what.contains("hunter2") && !cause.what.contains("X-Amz"), "a secret is told: {cause:?}");
+    }
+    wrong(&right);
+    let mut place = place;
+    place.bench.settings.offsite.as_mut().unwrap().bucket = "nowhere".to_owned();
+    let cause = place.push(&[FIRST]).await.unwrap_err();
+    assert!(cause.what.contains("NoSuchBucket") || cause.what.contains("AccessDenied"), "{cause:?}");
+    place.bench.settings.offsite.as_mut().unwrap().bucket = "backups".to_owned();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let cause = place.push(&[FIRST]).await.unwrap_err();
+    assert!(cause.what.starts_with("s3://backups/here/it-is cannot be reached for list it: "), "{cause:?}");
+    assert!(!place.is_noted(FIRST));
+}
