@@ -15,6 +15,9 @@ pub const LOG: &str = "/var/log/tsh-agent";
 /// Backups.
 pub const BACKUPS: &str = "/var/backups/tsh-agent";
 
+/// Where PostgreSQL's files lie, on Debian and Ubuntu.
+pub const CLUSTERS: &str = "/var/lib/postgresql";
+
 /// `/etc/tsh-agent/apps/<app>.toml`.
 #[must_use]
 pub fn settings(app: &App) -> PathBuf {

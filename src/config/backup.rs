@@ -1,11 +1,22 @@
 //! `[backup]`: when the database is backed up, and which backups are kept.
 
+use std::time::Duration;
+
 use super::document::{Read, Table, Value};
 use super::settings::Backup;
-use super::values::{number, relative, ruled, size};
+use super::values::{duration, number, relative, ruled, size};
 
 pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
-    table.known(&["schedule", "keep_days", "min_keep", "max_bytes", "hash_limit", "folders", "encrypt_to"])?;
+    table.known(&[
+        "schedule",
+        "keep_days",
+        "min_keep",
+        "max_bytes",
+        "hash_limit",
+        "max_age",
+        "folders",
+        "encrypt_to",
+    ])?;
     Ok(Backup {
         schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
         keep_days: table.optional("keep_days", number(7..=3650))?.unwrap_or(30),
@@ -16,6 +27,9 @@ pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
             .unwrap_or_default(),
         folders: table.optional("folders", folders(state))?.unwrap_or_else(|| usual(state)),
         hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
+        max_age: table
+            .optional("max_age", duration(Duration::from_mins(1), Duration::from_hours(24 * 365)))?
+            .unwrap_or(Duration::from_hours(24)),
     })
 }
 

@@ -82,7 +82,7 @@ fn requirement(value: &Value<'_>) -> Read<String> {
     })(value)
 }
 
-fn variable(name: &str, value: &Value<'_>) -> Read<(String, String)> {
+pub(super) fn variable(name: &str, value: &Value<'_>) -> Read<(String, String)> {
     let rest = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     if !name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') || !name.bytes().all(rest) {
         let rule = "A to Z, 0 to 9 and '_', not starting with a digit";

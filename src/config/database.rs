@@ -8,19 +8,53 @@ use super::values::{choice, command, commands, duration, one_of, relative, ruled
 
 pub(super) fn read(value: &Value<'_>, quarantine_days: u32) -> Read<Database> {
     let table = value.table("a table, begun with [database]")?;
-    table.known(&["name", "owner", "lane", "timeout", "backup", "alembic", "django", "commands"])?;
-    let lanes = [("fenced", MigrationLane::Fenced), ("stop", MigrationLane::Stop)];
+    table.known(&[
+        "name",
+        "owner",
+        "lane",
+        "timeout",
+        "backup",
+        "rehearse",
+        "lock_budget",
+        "max_window",
+        "alembic",
+        "django",
+        "commands",
+    ])?;
+    let lanes = [("auto", MigrationLane::Auto), ("fenced", MigrationLane::Fenced), ("stop", MigrationLane::Stop)];
+    let lane = table.optional("lane", choice(&lanes))?.unwrap_or(MigrationLane::Auto);
     Ok(Database {
         name: table.required("name", name)?,
         owner: table.required("owner", identifier)?,
-        lane: table.optional("lane", choice(&lanes))?.unwrap_or(MigrationLane::Fenced),
+        lane,
         migrations: migrations(&table)?,
         timeout: table
             .optional("timeout", duration(Duration::from_secs(1), Duration::from_hours(6)))?
             .unwrap_or(Duration::from_mins(10)),
-        backup: table.optional("backup", Value::yes_or_no)?.unwrap_or(true),
+        backup: table.optional("backup", |value| backup(value, lane))?.unwrap_or(true),
+        rehearse: table.optional("rehearse", Value::yes_or_no)?.unwrap_or(true),
+        lock_budget: table
+            .optional("lock_budget", duration(Duration::from_millis(100), Duration::from_mins(1)))?
+            .unwrap_or(Duration::from_secs(2)),
+        max_window: table.optional("max_window", window)?.unwrap_or(Some(Duration::from_mins(1))),
         quarantine_days,
     })
+}
+
+fn window(value: &Value<'_>) -> Read<Option<Duration>> {
+    if value.raw().as_str() == Some("none") {
+        return Ok(None);
+    }
+    duration(Duration::from_secs(1), Duration::from_hours(24))(value).map(Some)
+}
+
+fn backup(value: &Value<'_>, lane: MigrationLane) -> Read<bool> {
+    match (value.yes_or_no()?, lane) {
+        (false, MigrationLane::Stop) => {
+            Err(value.wrong("with lane = \"stop\" the backup is all there is to go back to; leave it on"))
+        }
+        (backup, _) => Ok(backup),
+    }
 }
 
 fn name(value: &Value<'_>) -> Read<String> {

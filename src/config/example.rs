@@ -71,7 +71,7 @@ fn the_example_configures_the_sample_application() {
     );
     assert_eq!(settings.build.lock, Lock::Requirements("requirements.txt".into()));
     let database = settings.database.unwrap();
-    assert_eq!((database.lane, database.backup, database.quarantine_days), (MigrationLane::Fenced, true, 30));
+    assert_eq!((database.lane, database.backup, database.quarantine_days), (MigrationLane::Auto, true, 30));
     let ProbePlan { probes, deadline, interval, successes, bake } = settings.probe;
     assert_eq!((deadline, interval), (Duration::from_mins(1), Duration::from_millis(250)));
     assert_eq!((successes, bake), (3, Duration::from_secs(10)));

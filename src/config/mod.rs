@@ -1,7 +1,8 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `probe`.
+//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `rehearsal`,
+//! `probe`.
 
 mod backup;
 mod build;
@@ -15,6 +16,7 @@ mod probe;
 mod read;
 #[cfg(test)]
 mod refusals;
+mod rehearsal;
 mod service;
 mod settings;
 mod source;

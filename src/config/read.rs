@@ -7,7 +7,7 @@ use std::path::Path;
 use super::document::{Document, MAX_SIZE, Read, Table, too_large};
 use super::settings::{Probe, ProbePlan, Role, Service};
 use super::values::number;
-use super::{ConfigError, Settings, backup, build, database, offsite, probe, service, source};
+use super::{ConfigError, Settings, backup, build, database, offsite, probe, rehearsal, service, source};
 use crate::model::names::{App, BadName};
 use crate::paths;
 
@@ -29,7 +29,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let document = Document::new(file, text);
     let tree = document.tree()?;
     let root = document.root(&tree);
-    root.known(&["source", "build", "service", "database", "backup", "offsite", "probe", "retention"])?;
+    root.known(&["source", "build", "service", "database", "backup", "offsite", "rehearsal", "probe", "retention"])?;
     let retention = root.table("retention")?;
     retention.known(&["keep_releases", "quarantine_days"])?;
     let quarantine_days = retention.optional("quarantine_days", number(1..=3650))?.unwrap_or(30);
@@ -41,11 +41,23 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let backup = backup::read(&root.table("backup")?, &service.state)?;
     let offsite =
         root.has("offsite").then(|| root.table("offsite").and_then(|table| offsite::read(&table))).transpose()?;
+    let rehearsal = rehearsal::read(&root.table("rehearsal")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;
     let keep_releases = retention.optional("keep_releases", number(1..=100))?.unwrap_or(5);
 
-    Ok(Settings { app: app.clone(), source, build, service, database, backup, offsite, probe, keep_releases })
+    Ok(Settings {
+        app: app.clone(),
+        source,
+        build,
+        service,
+        database,
+        backup,
+        offsite,
+        rehearsal,
+        probe,
+        keep_releases,
+    })
 }
 
 /// All applications that are configured, sorted.

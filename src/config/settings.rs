@@ -23,6 +23,8 @@ pub struct Settings {
     pub backup: Backup,
     /// Where backups are carried to, if they are.
     pub offsite: Option<Offsite>,
+    /// How a release is tried on a copy of its database.
+    pub rehearsal: Rehearsal,
     /// How to tell that it is healthy.
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.
@@ -143,8 +145,14 @@ pub struct Database {
     pub migrations: Migrations,
     /// Time for all migrations.
     pub timeout: Duration,
-    /// Whether a backup is made before pending migrations.
+    /// Whether a backup is made before pending migrations; otherwise a recent one that is proven must be there.
     pub backup: bool,
+    /// Whether pending migrations are rehearsed.
+    pub rehearse: bool,
+    /// How long a migration may hold a lock that somebody may wait for, while the old release serves.
+    pub lock_budget: Duration,
+    /// How long production may stand still for a deployment that no person has typed; `None`: as long as it takes.
+    pub max_window: Option<Duration>,
     /// Days a quarantined database is kept.
     pub quarantine_days: u32,
 }
@@ -166,6 +174,21 @@ pub struct Backup {
     pub folders: Vec<String>,
     /// Tables that are larger, in bytes, are counted and not hashed.
     pub hash_limit: u64,
+    /// How old the newest proven backup may be when a deployment that makes none migrates.
+    pub max_age: Duration,
+}
+
+/// How a release is tried on a copy of its database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsal {
+    /// The command that answers the configured probes; without it no release is started.
+    pub serve: Option<Vec<String>>,
+    /// The command that tells whether a release lives on a schema; without it nothing is migrated while one serves.
+    pub smoke: Option<Vec<String>>,
+    /// Variables in the place of the application's own.
+    pub environment: BTreeMap<String, String>,
+    /// Time for one smoke test.
+    pub timeout: Duration,
 }
 
 /// A store elsewhere that speaks S3.
@@ -186,6 +209,8 @@ pub struct Offsite {
 /// The lane for pending migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MigrationLane {
+    /// Online where a rehearsal proves that nothing speaks against it, else as `Fenced`.
+    Auto,
     /// Door, fence and twin.
     Fenced,
     /// Stop, back up, migrate, start: weaker.

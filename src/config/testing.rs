@@ -40,7 +40,7 @@ pub fn settings() -> Settings {
         database: Some(Database {
             name: "erp".into(),
             owner: "erp".into(),
-            lane: MigrationLane::Fenced,
+            lane: MigrationLane::Auto,
             migrations: Migrations::Alembic {
                 ini: "alembic.ini".into(),
                 table: "alembic_version".into(),
@@ -49,6 +49,9 @@ pub fn settings() -> Settings {
             },
             timeout: Duration::from_secs(600),
             backup: true,
+            rehearse: true,
+            lock_budget: Duration::from_secs(2),
+            max_window: None,
             quarantine_days: 30,
         }),
         backup: Backup {
@@ -59,6 +62,13 @@ pub fn settings() -> Settings {
             encrypt_to: Vec::new(),
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
+            max_age: Duration::from_hours(24),
+        },
+        rehearsal: Rehearsal {
+            serve: None,
+            smoke: None,
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(60),
         },
         offsite: None,
         probe: ProbePlan {

@@ -126,7 +126,7 @@ fn wrong(app: &App, database: &Database, error: &DatabaseError) -> Finding {
         other => other.hint(),
     };
     let found = match database.lane {
-        MigrationLane::Fenced => Finding::bad("database", error.to_string()),
+        MigrationLane::Auto | MigrationLane::Fenced => Finding::bad("database", error.to_string()),
         MigrationLane::Stop => Finding::warning("database", error.to_string()),
     };
     found.mend(mend)

@@ -1,12 +1,14 @@
 //! A journal as people see it. Pure.
 
-use crate::model::journal::{Fact, Journal, Output, Restored};
+use crate::model::journal::{Fact, Goal, Journal, Output, Restored};
+use crate::model::lane::{Lane, seconds};
 use crate::model::leaving::Leaving;
 use crate::model::machine;
-use crate::model::names::ReleaseId;
+use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StepView};
+use crate::model::window;
 
 /// One deployment.
 pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> DeploymentView {
@@ -25,8 +27,10 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         wanted,
         from,
         from_revision: order.and_then(|order| order.from_revision.clone()),
-        lane: journal.inspected().map(|inspected| inspected.lane),
+        lane: journal.lane(),
         pending: journal.inspected().map(|inspected| inspected.pending.clone()).unwrap_or_default(),
+        rehearsal: journal.rehearsed().cloned(),
+        window: window::real(journal),
         steps: steps(journal, row.release),
         failure: failure(journal),
         serving: serving(journal, from, row.release),
@@ -98,10 +102,17 @@ pub fn detail(out: &Output) -> String {
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
+        Output::Inspected(found) if found.ahead => "the schema is ahead, and proven (case 1)".to_owned(),
         Output::Inspected(found) if found.pending.is_empty() => "no migration is pending".to_owned(),
         Output::Inspected(found) => {
             let names: Vec<&str> = found.pending.iter().map(|pending| pending.revision.as_str()).collect();
-            format!("pending: {}; lane: {}", names.join(", "), found.lane.word())
+            // What is rehearsed first has no lane yet.
+            let lane = if found.rehearse && found.lane == Lane::Fenced { "" } else { found.lane.word() };
+            let lane = if lane.is_empty() { String::new() } else { format!("; lane: {lane}") };
+            format!("pending: {}{lane}", names.join(", "))
+        }
+        Output::Rehearsed(found) => {
+            format!("migrated a copy in {}; lane: {}", seconds(found.migration.took), found.lane.word())
         }
         Output::BackedUp { name, bytes, .. } => format!("{name}, {}", size(*bytes)),
         Output::Kept { files, bytes, new_bytes, restless } => {
@@ -125,10 +136,16 @@ pub fn detail(out: &Output) -> String {
         Output::Swapped { quarantine } => format!("the backup is live; the one before is {quarantine}"),
         Output::Counted { tables, .. } => super::restore::only_there(tables),
         Output::Migrated { heads } => {
-            let heads: Vec<&str> = heads.iter().map(|head| head.as_str()).collect();
-            if heads.is_empty() { String::new() } else { format!("at {}", heads.join(", ")) }
+            if heads.is_empty() {
+                String::new()
+            } else {
+                format!("at {}", words(heads))
+            }
         }
         Output::Restored(Restored::Unchanged) => "the schema is as it was".to_owned(),
+        Output::Restored(Restored::Ahead { revisions }) => {
+            format!("the schema stays at {}, where the old release is proven", words(revisions))
+        }
         Output::Restored(Restored::SwappedBack { quarantine }) => {
             format!("swapped back; the failed one is {quarantine}")
         }
@@ -139,6 +156,10 @@ pub fn detail(out: &Output) -> String {
             format!("releases {}", releases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+fn words(revisions: &[SchemaRevision]) -> String {
+    revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn size(bytes: u64) -> String {
@@ -238,11 +259,21 @@ fn only_aside(journal: &Journal) -> Vec<Leaving> {
 /// What a migration, and perhaps its undoing, made of the database.
 fn moved(journal: &Journal) -> Option<String> {
     if !journal.touched(Step::Migrate) && !journal.touched(Step::Fence) {
-        return None;
+        let kept = matches!(journal.order()?.goal, Goal::Release(_));
+        let inspected = journal.inspected().filter(|inspected| kept || inspected.ahead)?;
+        let at = words(&inspected.current);
+        return Some(if inspected.ahead {
+            format!("stays at {at} (case 1): a rehearsal has proven this release on a schema it does not know")
+        } else {
+            "untouched (case 0): this release knows the schema as it is".to_owned()
+        });
     }
     let words = match (journal.output(Step::Restore), journal.output(Step::Migrate)) {
         (Some(Output::Restored(Restored::Unchanged)), _) => {
             "unchanged (case 0): the migration left nothing behind".to_owned()
+        }
+        (Some(Output::Restored(Restored::Ahead { revisions })), _) => {
+            format!("stays at {} (case 1): the rehearsal has proven the old release on it", words(revisions))
         }
         (Some(Output::Restored(Restored::SwappedBack { quarantine })), _) => {
             format!(
@@ -253,6 +284,7 @@ fn moved(journal: &Journal) -> Option<String> {
             "changed by the migration (case 3): nothing was moved; the backup of this deployment is kept".to_owned()
         }
         (_, Some(out)) if journal.touched(Step::Open) => format!("migrated, {}", detail(out)),
+        (_, Some(out)) if journal.lane() != Some(Lane::Fenced) => format!("migrated, {}", detail(out)),
         (_, Some(out)) => format!("migrated, {}; nobody but the new release can write yet", detail(out)),
         _ => "the migration has not ended".to_owned(),
     };

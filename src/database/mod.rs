@@ -24,6 +24,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod twin;
+mod waiting;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub use error::DatabaseError;
 pub use names::{Aside, Kind};
 pub use roles::roles_sql;
 pub use swap::{Swap, Swapped};
+pub use waiting::Queue;
+pub use watch::Watch;
 
 /// The role and the unix user of the core.
 pub const AGENT: &str = "tsh-agent";
@@ -74,7 +78,13 @@ impl Cluster {
     /// The server of this machine, as role `tsh-agent`.
     #[must_use]
     pub fn local() -> Self {
-        Self::at(SOCKET, 5432, AGENT)
+        Self::local_as(AGENT)
+    }
+
+    /// The server of this machine, as another role.
+    #[must_use]
+    pub fn local_as(role: &str) -> Self {
+        Self::at(SOCKET, 5432, role)
     }
 
     /// The server whose socket for `port` is in `socket_dir`, as role `user`.

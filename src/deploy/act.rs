@@ -22,6 +22,7 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe
@@ -49,6 +50,7 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe
@@ -85,6 +87,7 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Seal
         | Step::Inspect
         | Step::Backup
+        | Step::Rehearse
         | Step::Load
         | Step::Migrate
         | Step::Probe

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::model::journal::{Boot, Cause, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Fact, Invocation, Journal, UnitWas};
+use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{BackupName, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 
 /// A unit of the application, now.
@@ -91,6 +92,17 @@ pub trait World {
     async fn settle(&mut self, release: ReleaseId) -> Act<()>;
     /// Releases that must be kept.
     async fn kept(&mut self) -> Act<Vec<ReleaseId>>;
+
+    /// Whether a rehearsal has proven that this commit lives on this schema.
+    async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool>;
+    /// The newest proven backup that shows this schema; an error if there is none that is young enough.
+    async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName>;
+    /// Journals of the last deployments of the application that have ended, the newest first.
+    async fn earlier(&mut self) -> Act<Vec<Journal>>;
+    /// Whether PostgreSQL's files have room to grow by so many bytes, and for so many more files as a copy needs.
+    async fn room(&mut self, bytes: u64) -> Act<()>;
+    /// Whether the database can be migrated in this lane, as far as that is known before.
+    async fn preflight(&mut self, lane: Lane) -> Act<()>;
 
     /// The revisions the live database is at.
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>>;

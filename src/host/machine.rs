@@ -6,19 +6,23 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use super::systemd::{State, Systemd};
-use super::{ballast, files, step_output};
+use super::systemd::Systemd;
+use super::{ballast, files, preflight};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
+use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
-use crate::store::Store;
+use crate::paths;
+use crate::store::{Store, StoreError};
 
 /// Nobody waits longer than this for a signal that may have been missed.
 const BELT: Duration = Duration::from_secs(5);
+/// How many earlier deployments are looked at.
+const EARLIER: u32 = 20;
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
 
@@ -51,7 +55,7 @@ pub fn now() -> i64 {
 }
 
 impl Machine {
-    fn unit_of(&self, kind: &str) -> String {
+    pub(super) fn unit_of(&self, kind: &str) -> String {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
 
@@ -71,50 +75,6 @@ impl Machine {
             Kind::Quarantine => Aside::quarantine(name, self.id),
         })
     }
-
-    fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
-        if state.invocation.is_empty() || state.invocation == *before {
-            return StepNow::Idle;
-        }
-        let running = matches!(state.active.as_str(), "activating" | "deactivating" | "reloading");
-        let exited = state.active == "active" && state.sub == "exited";
-        if running || (state.active == "active" && !exited) {
-            return StepNow::Running(state.invocation.clone());
-        }
-        let report = step_output::report(&self.settings.app, kind, &state.invocation);
-        let unit = self.unit_of(kind);
-        let report = match report {
-            Some(Report::Done(_)) if !exited => None,
-            Some(Report::Failed(mut cause)) => {
-                cause.unit = Some((unit.clone(), state.invocation.clone()));
-                Some(Report::Failed(cause))
-            }
-            other => other,
-        };
-        let silent = || {
-            let how = state.ended();
-            let mut cause = step_output::silent(&self.settings.app, kind, &unit, &state.invocation, &how);
-            cause.killed = matches!(state.result.as_str(), "signal" | "core-dump" | "oom-kill");
-            Report::Failed(cause)
-        };
-        StepNow::Ended(state.invocation.clone(), Box::new(report.unwrap_or_else(silent)))
-    }
-
-    /// The first watched unit that is no longer as it was.
-    async fn first_dead(&self, watched: &[UnitWas]) -> Act<Option<Cause>> {
-        for was in watched {
-            let state = self.systemd.state(was.name.as_str()).await?;
-            if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
-                let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
-                if state.restarts > was.restarts {
-                    cause.what = format!("{} died, and systemd restarted it: {}", was.name, state.words());
-                }
-                cause.unit = Some((was.name.to_string(), was.invocation.clone()));
-                return Ok(Some(cause));
-            }
-        }
-        Ok(None)
-    }
 }
 
 pub(super) fn asked(error: DatabaseError) -> Cause {
@@ -127,7 +87,7 @@ impl World for Machine {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
         let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
         if let Err(error) = &written
-            && ballast::let_go(Path::new(crate::paths::STATE))
+            && ballast::let_go(Path::new(paths::STATE))
         {
             tracing::error!("the journal uses its last room: {}", super::chain(error));
             written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
@@ -268,7 +228,40 @@ impl World for Machine {
         kept.retain(|id| files::has_release(&self.settings.app, *id));
         kept.truncate(self.settings.keep_releases);
         kept.extend(self.link().await?);
+        if self.settings.database.is_some() {
+            // The schema may be ahead of what is live: then only this release knows it, and could ever take it back.
+            let schema = self.schema().await?;
+            let knows = self.store.migrated_to(&self.settings.app, &schema).await;
+            kept.extend(knows.map_err(|error| Cause::new(super::chain(&error)))?);
+        }
         Ok(kept)
+    }
+
+    async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool> {
+        let proven = self.store.proven_on(&self.settings.app, revision, schema).await;
+        proven.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn proven_backup(&mut self, schema: &[SchemaRevision]) -> Act<BackupName> {
+        preflight::proven_backup(&self.settings, schema, now())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        let failed = |error: StoreError| Cause::new(super::chain(&error));
+        let rows = self.store.history(Some(&self.settings.app), EARLIER).await.map_err(failed)?;
+        let mut journals = Vec::new();
+        for row in rows.iter().filter(|row| row.id != self.id) {
+            journals.push(self.store.journal(row.id).await.map_err(failed)?);
+        }
+        Ok(journals)
+    }
+
+    async fn room(&mut self, bytes: u64) -> Act<()> {
+        preflight::room(Path::new(paths::CLUSTERS), bytes)
+    }
+
+    async fn preflight(&mut self, lane: Lane) -> Act<()> {
+        preflight::database(&Cluster::local(), self.database()?, lane).await
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {

@@ -1,11 +1,13 @@
 //! The machine: systemd, links, the door.
 
+mod attend;
 pub mod backups;
 pub mod ballast;
 pub mod beside;
 pub mod files;
 pub mod machine;
 pub mod notify;
+mod preflight;
 pub mod step_output;
 pub mod systemd;
 

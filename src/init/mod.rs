@@ -54,7 +54,7 @@ pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
 /// Whether a deployment may close the door of this application.
 #[must_use]
 pub fn has_door(settings: &Settings) -> bool {
-    settings.database.as_ref().is_some_and(|database| database.lane == MigrationLane::Fenced)
+    settings.database.as_ref().is_some_and(|database| database.lane != MigrationLane::Stop)
 }
 
 /// The first line of every generated file.

@@ -26,7 +26,7 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
         let identity = credentials::identity_lines(settings);
         if !identity.is_empty() {
-            all.extend(["prove", "restore"].map(|kind| step(&settings.app, kind, &identity)));
+            all.extend(["prove", "rehearse", "restore"].map(|kind| step(&settings.app, kind, &identity)));
         }
         all.extend(credentials::object_key_line(settings).map(|line| step(&settings.app, "folders", &line)));
         all.extend(settings.offsite.as_ref().map(|offsite| {

@@ -1,7 +1,9 @@
 //! What a journal says: derived from its entries each time, never stored.
 
 use super::journal::{Before, Boot, Cause, Fact, Fetched, Inspected, Journal, Order, Output};
+use super::lane::Lane;
 use super::outcome::Verdict;
+use super::rehearsal::Rehearsal;
 use super::step::Step;
 
 /// How far a step is.
@@ -107,6 +109,25 @@ impl Journal {
             Some(Output::Inspected(inspected)) => Some(inspected),
             _ => None,
         }
+    }
+
+    /// What the rehearsal found, once it has.
+    #[must_use]
+    pub fn rehearsed(&self) -> Option<&Rehearsal> {
+        match self.output(Step::Rehearse) {
+            Some(Output::Rehearsed(rehearsal)) => Some(rehearsal),
+            _ => None,
+        }
+    }
+
+    /// The lane, once it is chosen: by the inspection, or by the rehearsal where there is one.
+    #[must_use]
+    pub fn lane(&self) -> Option<Lane> {
+        let inspected = self.inspected()?;
+        if inspected.rehearse && inspected.lane == Lane::Fenced {
+            return self.rehearsed().map(|rehearsal| rehearsal.lane);
+        }
+        Some(inspected.lane)
     }
 
     /// Who asked to abort, if anybody did.

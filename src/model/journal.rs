@@ -3,12 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
+use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
+
+pub use super::inspected::{Inspected, Pending, Script};
 
 /// The kernel's id of the current boot.
 pub type Boot = String;
@@ -179,6 +181,8 @@ pub enum Output {
     },
     /// Inspected.
     Inspected(Inspected),
+    /// The pending migrations were rehearsed.
+    Rehearsed(Box<Rehearsal>),
     /// Backed up.
     BackedUp {
         /// The name of the backup's folder.
@@ -293,38 +297,17 @@ pub struct Fetched {
     pub author: String,
 }
 
-/// What the inspection found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inspected {
-    /// The lane.
-    pub lane: Lane,
-    /// Revisions the database is at.
-    pub current: Vec<SchemaRevision>,
-    /// Revisions the release wants.
-    pub target: Vec<SchemaRevision>,
-    /// Pending migrations, oldest first.
-    pub pending: Vec<Pending>,
-    /// Fingerprint of the schema before anything happened; `None` without a database.
-    pub fingerprint: Option<String>,
-}
-
-/// A migration that has not run yet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pending {
-    /// Its revision.
-    pub revision: SchemaRevision,
-    /// Its title.
-    pub title: String,
-    /// Whether it may leave half of its work behind when it fails.
-    pub nontransactional: bool,
-}
-
 /// What a rollback did about the database, by the cases of the design.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restored {
     /// Case 0: the schema is as it was, so only code moves back.
     Unchanged,
+    /// Case 1: the schema stays at these revisions, which the old release was proven on; only code moves back.
+    Ahead {
+        /// The revisions.
+        revisions: Vec<SchemaRevision>,
+    },
     /// Case 2: the twin was swapped back, the failed database is kept aside under this name.
     SwappedBack {
         /// The quarantine.

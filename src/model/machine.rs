@@ -15,6 +15,7 @@
 
 use super::fold::Progress;
 use super::journal::{Boot, Fact, Goal, Journal, Output, Restored};
+use super::lane::Lane;
 use super::names::ReleaseId;
 use super::outcome::Verdict;
 use super::step::Step;
@@ -66,7 +67,7 @@ pub fn plan(journal: &Journal) -> Vec<Step> {
         return Step::restore_plan();
     }
     let kept = matches!(goal, Some(Goal::Release(_)));
-    Step::plan(journal.inspected().map(|inspected| inspected.lane), kept)
+    Step::plan(journal.inspected(), journal.lane(), kept)
 }
 
 /// Whether the point is passed after which nothing is undone by itself. The intent counts, not its outcome: a door
@@ -117,8 +118,10 @@ pub fn at_boot(journal: &Journal, boot: &Boot, own: ReleaseId) -> Option<AtBoot>
         return Some(AtBoot::Link(Some(release(journal, own))));
     }
     let from = journal.order().and_then(|order| order.from);
-    let unsettled = journal.touched(Step::Migrate) || journal.touched(Step::Swap);
-    if unsettled { Some(AtBoot::Hold(from)) } else { Some(AtBoot::Link(from)) }
+    // Online, the old release lives on either schema, and the migration is one transaction.
+    let half = journal.touched(Step::Migrate) && journal.lane() != Some(Lane::Online);
+    let unsettled = half || journal.touched(Step::Swap);
+    Some(if unsettled { AtBoot::Hold(from) } else { AtBoot::Link(from) })
 }
 
 /// The step whose intent has no outcome yet.
@@ -257,7 +260,9 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
     when(was(Step::Switch), Step::SwitchBack);
     when(was(Step::Fence), Step::Unfence);
     when(was(Step::Stop) && had_release, Step::Return);
-    when(was(Step::Stop) && had_release, Step::Reprobe);
+    // Online, the old release may never have stopped, and is shown to be healthy all the same.
+    let online = was(Step::Migrate) && journal.lane() == Some(Lane::Online);
+    when((was(Step::Stop) || online) && had_release, Step::Reprobe);
     when(was(Step::Close), Step::Reopen);
     when(was(Step::Stop) && had_release, Step::ReturnWorkers);
     // When everything runs again there is time for it.

@@ -2,9 +2,11 @@
 
 pub mod backup;
 pub mod care;
+pub mod edited;
 pub mod files;
 pub mod finding;
 pub mod fold;
+mod inspected;
 pub mod journal;
 pub mod lane;
 pub mod leaving;
@@ -12,6 +14,7 @@ pub mod machine;
 pub mod names;
 pub mod offsite;
 pub mod outcome;
+pub mod rehearsal;
 pub mod request;
 pub mod restore;
 pub mod retention;
@@ -19,3 +22,4 @@ pub mod rollback;
 pub mod step;
 pub mod trigger;
 pub mod view;
+pub mod window;

@@ -44,6 +44,9 @@ pub enum Work {
     Inspect {
         /// Revisions the database is at.
         current: Vec<SchemaRevision>,
+        /// Whether the release was proven to live on them, known to it or not.
+        #[serde(default)]
+        proven: bool,
     },
     /// Dump the database.
     Backup {
@@ -68,6 +71,17 @@ pub enum Work {
         /// The backup.
         backup: BackupName,
     },
+    /// Restore a backup into a cluster of its own, which proves it; migrate it there, and try both releases on it.
+    Rehearse {
+        /// The backup.
+        backup: BackupName,
+        /// Where the migrations must end; empty where the tool has no names for it.
+        target: Vec<SchemaRevision>,
+        /// The commit of the release.
+        revision: Sha,
+        /// The release that is live now, and its commit.
+        old: Option<Old>,
+    },
     /// Restore a backup into the database that was made for this deployment beside the live one.
     Restore {
         /// The backup.
@@ -82,6 +96,9 @@ pub enum Work {
     Migrate {
         /// Where to end; empty where the tool has no names for it.
         target: Vec<SchemaRevision>,
+        /// Whether the old release is serving meanwhile, so that nobody may wait long for a lock.
+        #[serde(default)]
+        online: bool,
     },
     /// Probe the release until it is healthy, or, with `bake`, make sure that it stays so.
     Probe {
@@ -130,12 +147,23 @@ impl Work {
             Self::Folders { .. } => "folders",
             Self::Push { .. } => "offsite",
             Self::Prove { .. } => "prove",
+            Self::Rehearse { .. } => "rehearse",
             Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
             Self::Prune { .. } => "prune",
         }
     }
+}
+
+/// The release that is live while another one is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Old {
+    /// Its number.
+    pub release: ReleaseId,
+    /// Its commit, where that is known.
+    pub revision: Option<Sha>,
 }
 
 /// A unit of the application that a probe looks at.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Inspected;
 use super::lane::Lane;
 
 /// A step forward, or a step back. The stored names are a promise: a deployment begun by one
@@ -19,6 +20,8 @@ pub enum Step {
     Inspect,
     /// Back up the database.
     Backup,
+    /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
+    Rehearse,
     /// Restore a backup into a database beside the live one, and compare.
     Load,
     /// Close the door: nginx answers 503.
@@ -76,12 +79,13 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Fetch,
         Build,
         Seal,
         Inspect,
         Backup,
+        Rehearse,
         Load,
         Close,
         Stop,
@@ -118,6 +122,7 @@ impl Step {
             Seal => "seal",
             Inspect => "inspect",
             Backup => "backup",
+            Rehearse => "rehearse",
             Load => "load",
             Close => "close",
             Stop => "stop",
@@ -155,6 +160,7 @@ impl Step {
             Seal => Some("seal"),
             Inspect => Some("inspect"),
             Backup => Some("backup"),
+            Rehearse => Some("rehearse"),
             Load => Some("restore"),
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
@@ -173,7 +179,7 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Load | Settle | Count | Prune)
+        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Load | Settle | Count | Prune)
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
@@ -185,7 +191,7 @@ impl Step {
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Inspect | Probe | Bake | Reprobe)
+        matches!(self, Inspect | Rehearse | Probe | Bake | Reprobe)
     }
 
     /// Whether its failure leaves the result as it is.
@@ -195,17 +201,25 @@ impl Step {
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
-    /// known before a lane is chosen.
+    /// known before a lane is chosen. `lane` is the one that is chosen in the end.
     #[must_use]
-    pub fn plan(lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
+    pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
         let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
-        let Some(lane) = lane else { return plan };
+        let Some(inspected) = inspected else { return plan };
+        if inspected.lane == Lane::Fenced {
+            plan.extend(inspected.backup.then_some(Backup));
+            plan.extend(inspected.rehearse.then_some(Rehearse));
+        }
         match lane {
-            Lane::Code => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Stop => plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
-            Lane::Fenced => plan.extend([
-                Backup, Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle,
-                Prune,
+            None => {}
+            Some(Lane::Code) => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            // The old release serves until the new schema is there, and could go on serving.
+            Some(Lane::Online) => plan.extend([Migrate, Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
+            Some(Lane::Stop) => {
+                plan.extend([Stop, Backup, Migrate, Switch, Start, Probe, Workers, Bake, Settle, Prune]);
+            }
+            Some(Lane::Fenced) => plan.extend([
+                Close, Stop, Fence, Twin, Migrate, Switch, Admit, Start, Probe, Open, Workers, Bake, Settle, Prune,
             ]),
         }
         plan
@@ -234,7 +248,13 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        let plans = [Lane::Code, Lane::Fenced].map(|lane| Step::plan(Some(lane), false));
+        let plans = [Lane::Code, Lane::Online, Lane::Fenced].map(|lane| {
+            let seen = if lane == Lane::Online { Lane::Fenced } else { lane };
+            let inspected = Inspected { rehearse: true, ..Inspected::nothing(seen) };
+            let plan = Step::plan(Some(&inspected), Some(lane), false);
+            assert_eq!(plan.contains(&Rehearse), lane != Lane::Code, "{lane:?}");
+            plan
+        });
         for plan in plans.into_iter().chain([Step::restore_plan()]) {
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");

@@ -7,6 +7,7 @@ use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
 
@@ -39,6 +40,12 @@ pub struct DeploymentView {
     pub lane: Option<Lane>,
     /// Migrations that were pending.
     pub pending: Vec<Pending>,
+    /// What the rehearsal found, where there was one.
+    #[serde(default)]
+    pub rehearsal: Option<Rehearsal>,
+    /// How long production stood still, in milliseconds: as long as the door was closed.
+    #[serde(default)]
+    pub window: Option<u64>,
     /// Who asked.
     pub by: String,
     /// What caused it.

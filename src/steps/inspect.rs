@@ -7,7 +7,7 @@ use super::child::Finished;
 use super::tool::Tool;
 use super::{Job, Outcome, not_mine};
 use crate::config::{Database, MigrationLane, Migrations};
-use crate::model::journal::{Cause, Inspected, Output, Pending};
+use crate::model::journal::{Cause, Inspected, Output, Pending, Script};
 use crate::model::lane::Lane;
 use crate::model::names::SchemaRevision;
 use crate::model::request::Work;
@@ -24,6 +24,7 @@ enum Answer {
     Heads { revisions: Vec<SchemaRevision> },
     Unknown { revisions: Vec<SchemaRevision> },
     Pending(Pending),
+    Script(Script),
     Broken { why: String },
 }
 
@@ -32,34 +33,38 @@ enum Answer {
 /// # Errors
 /// If the release cannot be deployed on this database, with what to do about it.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Inspect { current } = &job.request.work else { return Err(not_mine()) };
-    let (target, pending, lane) = match &job.settings.database {
-        None => (Vec::new(), Vec::new(), Lane::Code),
-        Some(database) => {
-            let (target, pending) = look(&Tool::of(job), database, current).await?;
-            let lane = match (pending.is_empty(), database.lane) {
-                (true, _) => Lane::Code,
-                (false, MigrationLane::Fenced) => Lane::Fenced,
-                (false, MigrationLane::Stop) => Lane::Stop,
-            };
-            (target, pending, lane)
-        }
+    let Work::Inspect { current, proven } = &job.request.work else { return Err(not_mine()) };
+    let nothing = Inspected { current: current.clone(), ..Inspected::nothing(Lane::Code) };
+    let Some(database) = &job.settings.database else { return Ok(Output::Inspected(nothing)) };
+    let Found { target, pending, scripts, ahead } = look(&Tool::of(job), database, current, *proven).await?;
+    let lane = match (pending.is_empty(), database.lane) {
+        (true, _) => Lane::Code,
+        // The rehearsal may find a better one.
+        (false, MigrationLane::Auto | MigrationLane::Fenced) => Lane::Fenced,
+        (false, MigrationLane::Stop) => Lane::Stop,
     };
-    Ok(Output::Inspected(Inspected { lane, current: current.clone(), target, pending, fingerprint: None }))
+    let (backup, rehearse) = (database.backup, database.rehearse);
+    Ok(Output::Inspected(Inspected { lane, target, pending, scripts, ahead, backup, rehearse, ..nothing }))
 }
 
-async fn look(
-    tool: &Tool,
-    database: &Database,
-    current: &[SchemaRevision],
-) -> Result<(Vec<SchemaRevision>, Vec<Pending>), Cause> {
+/// What is found out about a release.
+#[derive(Default)]
+struct Found {
+    target: Vec<SchemaRevision>,
+    pending: Vec<Pending>,
+    scripts: Vec<Script>,
+    ahead: bool,
+}
+
+async fn look(tool: &Tool, database: &Database, current: &[SchemaRevision], proven: bool) -> Result<Found, Cause> {
     match &database.migrations {
         Migrations::Alembic { ini, .. } => {
             let mut argv = tool.python(&["-c", ALEMBIC]);
             argv.push(ini.display().to_string());
             argv.extend(current.iter().map(ToString::to_string));
             let finished = tool.command(&argv).quiet().finish().await?;
-            alembic(tool, &database.name, &ini.display().to_string(), &finished)
+            let asked = Asked { db: &database.name, ini: &ini.display().to_string(), current, proven };
+            alembic(tool, &asked, &finished)
         }
         Migrations::Django { manage, .. } => {
             let manage = manage.display().to_string();
@@ -73,36 +78,45 @@ async fn look(
                 // Two leaves in one application are only noticed by a plan.
                 ask(&["migrate", "--plan", "--no-color"]).await?;
             }
-            Ok((Vec::new(), pending))
+            Ok(Found { pending, ..Found::default() })
         }
         Migrations::Commands { pending, .. } => {
             let finished = tool.command(pending).quiet().finish().await?;
             match finished.status.code() {
-                Some(0) => Ok((Vec::new(), Vec::new())),
-                Some(1) => Ok((Vec::new(), named(&finished.lines)?)),
+                Some(0) => Ok(Found::default()),
+                Some(1) => Ok(Found { pending: named(&finished.lines)?, ..Found::default() }),
                 _ => Err(finished.cause().hint("the command `pending` must exit with 0 (nothing) or 1 (something)")),
             }
         }
     }
 }
 
-fn alembic(
-    tool: &Tool,
-    db: &str,
-    ini: &str,
-    finished: &Finished,
-) -> Result<(Vec<SchemaRevision>, Vec<Pending>), Cause> {
+/// What Alembic was asked about.
+struct Asked<'a> {
+    db: &'a str,
+    ini: &'a str,
+    current: &'a [SchemaRevision],
+    /// The release lives on the schema as it is, whether it knows it or not.
+    proven: bool,
+}
+
+fn alembic(tool: &Tool, asked: &Asked<'_>, finished: &Finished) -> Result<Found, Cause> {
+    let Asked { db, ini, current, proven } = asked;
     let (dir, python) = (tool.dir.display(), &tool.python);
     let unreadable = |why: String| Cause {
         tail: finished.lines.clone(),
         ..Cause::new(format!("Alembic cannot read the migrations of release {}: {why}", tool.release().display()))
             .hint(format!("see it yourself: cd {dir} && {python} -m alembic -c {ini} history"))
     };
-    let (mut heads, mut pending) = (None, Vec::new());
+    let (mut heads, mut pending, mut scripts) = (None, Vec::new(), Vec::new());
     for line in finished.lines.iter().filter_map(|line| line.strip_prefix(MARK)) {
         match serde_json::from_str(line).map_err(|error| unreadable(error.to_string()))? {
             Answer::Broken { why } => return Err(Cause { tail: Vec::new(), ..unreadable(why) }),
             Answer::Heads { revisions } => heads = Some(revisions),
+            Answer::Unknown { .. } if *proven => {
+                // The schema is ahead, and stays there.
+                return Ok(Found { target: current.to_vec(), ahead: true, ..Found::default() });
+            }
             Answer::Unknown { revisions } => {
                 let (unknown, to) = (list(&revisions), list(heads.as_deref().unwrap_or_default()));
                 return Err(Cause::new(format!(
@@ -116,6 +130,7 @@ fn alembic(
                 )));
             }
             Answer::Pending(migration) => pending.push(migration),
+            Answer::Script(script) => scripts.push(script),
         }
     }
     let Some(heads) = heads.filter(|_| finished.status.success()) else {
@@ -127,7 +142,7 @@ fn alembic(
             spaced(&heads)
         )));
     }
-    Ok((heads, pending))
+    Ok(Found { target: heads, pending, scripts, ahead: false })
 }
 
 /// Lines such as `[ ]  shop.0002_price` are pending.

@@ -1,10 +1,15 @@
 //! Runs the pending migrations, as the migration's role, to exactly the revisions that were inspected.
 
+mod patience;
+
+use std::ffi::OsString;
+
 use tokio::time::Instant;
 
 use super::tool::Tool;
 use super::{Job, Outcome, not_mine};
-use crate::config::Migrations;
+use crate::config::{Database, Migrations};
+use crate::database::{Cluster, MIGRATOR};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::SchemaRevision;
 use crate::model::request::Work;
@@ -12,20 +17,51 @@ use crate::model::request::Work;
 /// Migrates.
 ///
 /// # Errors
-/// If a command fails or the time is over, with PostgreSQL's own words where they can be found.
+/// If a command fails or the time is over, with PostgreSQL's own words where they can be found; or if an index was left
+/// behind that does not work.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Migrate { target } = &job.request.work else { return Err(not_mine()) };
+    migrate(job, &Cluster::local_as(MIGRATOR)).await
+}
+
+async fn migrate(job: &Job, cluster: &Cluster) -> Outcome {
+    let Work::Migrate { target, online } = &job.request.work else { return Err(not_mine()) };
     let Some(database) = &job.settings.database else { return Err(not_mine()) };
+    if *online {
+        patience::migrate(job, cluster, database, target).await?;
+    } else {
+        once(job, database, target, &[]).await?;
+    }
+    let invalid: Vec<String> = cluster.invalid_indexes(&database.name).await?.into_iter().collect();
+    if !invalid.is_empty() {
+        return Err(half_made(&invalid));
+    }
+    Ok(Output::Migrated { heads: target.clone() })
+}
+
+/// Runs all commands once, with these variables.
+pub async fn once(
+    job: &Job,
+    database: &Database,
+    target: &[SchemaRevision],
+    environment: &[(OsString, OsString)],
+) -> Result<(), Cause> {
     let tool = Tool::of(job);
     let deadline = Instant::now() + database.timeout;
     for argv in commands(&tool, &database.migrations, target)? {
         let left = deadline.saturating_duration_since(Instant::now());
-        let finished = tool.command(&argv).timeout(left).finish().await?;
+        let finished = tool.command(&argv).env(environment.iter().cloned()).timeout(left).finish().await?;
         if !finished.status.success() {
             return Err(explain(finished.cause(), &finished.lines, &database.owner));
         }
     }
-    Ok(Output::Migrated { heads: target.clone() })
+    Ok(())
+}
+
+/// The tool said nothing about it: an index that could not be finished is there, and slows down every write.
+pub fn half_made(indexes: &[String]) -> Cause {
+    let names = indexes.join(", ");
+    Cause::new(format!("the migration left an index that does not work: {names}"))
+        .hint(format!("see why it cannot be made, then as its owner: drop index concurrently {names}"))
 }
 
 /// The commands in order.
@@ -69,6 +105,12 @@ fn explain(cause: Cause, lines: &[String], owner: &str) -> Cause {
         Some("an earlier attempt outside of transactions may have left it behind; look, then drop it or stamp the revision".to_owned())
     } else {
         None
+    };
+    // SQLAlchemy says in which statement.
+    let statement = lines.iter().rev().find_map(|line| line.strip_prefix("[SQL: "));
+    let what = match statement {
+        Some(statement) => format!("{what}; in: {}", statement.trim_end_matches(']')),
+        None => what,
     };
     Cause { what, hint: hint.or(cause.hint), ..cause }
 }

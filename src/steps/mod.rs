@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod probe;
 pub mod prove;
 pub mod prune;
+pub mod rehearse;
 pub mod restore;
 mod run;
 pub mod seal;

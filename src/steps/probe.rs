@@ -15,7 +15,7 @@ use super::output::say;
 use super::{Job, Outcome, not_mine};
 use crate::config::{Probe, ProbePlan};
 use crate::model::journal::{Cause, Output};
-use crate::model::names::Sha;
+use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Watched, Work};
 use crate::paths;
 
@@ -25,24 +25,27 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Probes until the release is healthy, or for as long as it must stay so.
 pub async fn run(job: &Job) -> Outcome {
     let Work::Probe { units, revision, schema, bake } = &job.request.work else { return Err(not_mine()) };
-    let settings = &job.settings;
-    let release = job.at(&paths::release(&settings.app, job.request.release));
-    let prober = Prober {
-        plan: &settings.probe,
-        client: http::client()?,
-        units,
-        intended: http::Intended { revision: revision.as_ref(), schema },
-        workdir: release.join(&settings.build.workdir),
-        venv: release.join(&settings.build.venv),
-        releases: job.at(&paths::releases(&settings.app)),
-        release,
-    };
+    let intended = http::Intended { revision: revision.as_ref(), schema };
+    let prober = Prober::new(job, job.request.release, units, intended)?;
     let how = match bake {
         None => prober.until_healthy().await?,
         Some(time) => prober.stays_healthy(Duration::from_millis(*time)).await?,
     };
     say(&how);
     Ok(Output::Probed { how })
+}
+
+/// Probes a release that no unit runs until it is healthy; a sentence about it.
+///
+/// # Errors
+/// If it is not in time, with every fault of the last round.
+pub async fn until_healthy(
+    job: &Job,
+    release: ReleaseId,
+    revision: Option<&Sha>,
+    schema: &[SchemaRevision],
+) -> Result<String, Cause> {
+    Prober::new(job, release, &[], http::Intended { revision, schema })?.until_healthy().await
 }
 
 /// One look at one probe, without a deployment: what was asked, and what is wrong with the answer. `None` for a command,
@@ -95,7 +98,27 @@ struct Prober<'a> {
     venv: PathBuf,
 }
 
-impl Prober<'_> {
+impl<'a> Prober<'a> {
+    fn new(
+        job: &'a Job,
+        release: ReleaseId,
+        units: &'a [Watched],
+        intended: http::Intended<'a>,
+    ) -> Result<Self, Cause> {
+        let settings = &job.settings;
+        let release = job.at(&paths::release(&settings.app, release));
+        Ok(Self {
+            plan: &settings.probe,
+            client: http::client()?,
+            units,
+            intended,
+            workdir: release.join(&settings.build.workdir),
+            venv: release.join(&settings.build.venv),
+            releases: job.at(&paths::releases(&settings.app)),
+            release,
+        })
+    }
+
     async fn until_healthy(&self) -> Result<String, Cause> {
         let began = Instant::now();
         let deadline = began + self.plan.deadline;

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use self::archive::Reader;
 pub use self::archive::checksum;
 use self::folders::Folders;
-use self::scratch::Scratch;
+pub use self::scratch::{PORT, Scratch};
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
 use super::postgres::{connection_name, program};
@@ -64,6 +64,69 @@ pub async fn run(job: &Job) -> Outcome {
 
 /// The same, with words before each command that may not run as root.
 async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
+    let standing = match stand(job, name, wrap).await {
+        Err(Stop::Closed(cause)) => {
+            say(&cause.what);
+            return Ok(Output::Closed { backup: name.clone(), why: cause.what });
+        }
+        other => other.map_err(Stop::cause)?,
+    };
+    let manifest = standing.end().await?;
+    Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() })
+}
+
+/// A backup that was restored and proven, in a cluster that still runs.
+pub struct Standing {
+    /// The cluster.
+    pub scratch: Scratch,
+    /// What the backup is.
+    pub manifest: Manifest,
+    room: PathBuf,
+}
+
+impl Standing {
+    /// Stops the cluster and removes it.
+    ///
+    /// # Errors
+    /// If it cannot be removed: what lies there is a copy of production's rows.
+    pub async fn end(self) -> Result<Manifest, Cause> {
+        self.scratch.stop().await;
+        scratch::clear(&self.room)
+            .map_err(|error| Cause::new(format!("{} cannot be cleared: {error}", self.room.display())))?;
+        Ok(self.manifest)
+    }
+}
+
+/// Proves a backup, keeps the proof, and leaves the cluster in which it was restored.
+///
+/// # Errors
+/// If the backup is damaged, or cannot be looked at here.
+pub async fn restore(job: &Job, name: &BackupName, wrap: &[String]) -> Result<Standing, Cause> {
+    stand(job, name, wrap).await.map_err(Stop::cause)
+}
+
+/// What kept a backup from standing.
+enum Stop {
+    /// It is not good, or could not be looked at.
+    Failed(Cause),
+    /// It is as it was written, and nobody here can open it.
+    Closed(Cause),
+}
+
+impl Stop {
+    fn cause(self) -> Cause {
+        let (Self::Failed(cause) | Self::Closed(cause)) = self;
+        cause
+    }
+}
+
+impl From<Cause> for Stop {
+    fn from(cause: Cause) -> Self {
+        Self::Failed(cause)
+    }
+}
+
+async fn stand(job: &Job, name: &BackupName, wrap: &[String]) -> Result<Standing, Stop> {
     let app = &job.settings.app;
     let folder = job.at(&paths::backups(app)).join(name.as_str());
     let home = job.at(&paths::rehearsals(app));
@@ -81,27 +144,28 @@ async fn prove(job: &Job, name: &BackupName, wrap: &[String]) -> Outcome {
     let room = home.join("scratch");
     let backups = job.at(&paths::backups(app));
     let found = climb(&backups, &folder, &room, &manifest, &mut proof, &keys, wrap).await;
-    // What lies there is a copy of production's rows.
-    scratch::clear(&room).map_err(cannot)?;
     let outcome = match found {
-        Ok(()) => Ok(Output::Proven { backup: name.clone(), tables: manifest.tables.len(), rows: manifest.rows() }),
-        Err(Damaged(cause)) => {
-            proof.problem = Some(cause.what.clone());
-            Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause })
-        }
-        Err(Closed(cause)) => {
-            if !better(&job.at(&paths::proofs(app)), &proof) {
-                keep(&job.at(&paths::proofs(app)), &backups, &proof).map_err(cannot)?;
+        Ok(scratch) => Ok(Standing { scratch, manifest, room }),
+        Err(trouble) => {
+            // What lies there is a copy of production's rows.
+            scratch::clear(&room).map_err(cannot)?;
+            let unable =
+                |cause: Cause| Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause };
+            match trouble {
+                Damaged(cause) => {
+                    proof.problem = Some(cause.what.clone());
+                    Err(Cause { what: format!("backup {name} is NOT good: {}", cause.what), ..cause }.into())
+                }
+                Closed(cause) => {
+                    let stop = if keys.is_empty() { Stop::Closed(cause) } else { Stop::Failed(unable(cause)) };
+                    if better(&job.at(&paths::proofs(app)), &proof) {
+                        return Err(stop);
+                    }
+                    Err(stop)
+                }
+                // What was proven before still is.
+                Unable(cause) => return Err(unable(cause).into()),
             }
-            if keys.is_empty() {
-                say(&cause.what);
-                return Ok(Output::Closed { backup: name.clone(), why: cause.what });
-            }
-            return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
-        }
-        // What was proven before still is.
-        Err(Unable(cause)) => {
-            return Err(Cause { what: format!("backup {name} could not be proven: {}", cause.what), ..cause });
         }
     };
     keep(&job.at(&paths::proofs(app)), &job.at(&paths::backups(app)), &proof).map_err(cannot)?;
@@ -133,7 +197,7 @@ async fn climb(
     proof: &mut Proof,
     keys: &Keys,
     wrap: &[String],
-) -> Result<(), Trouble> {
+) -> Result<Scratch, Trouble> {
     let mut clock = Instant::now();
     let (dump, globals) = (folder.join(manifest.named(DUMP)), folder.join(manifest.named(GLOBALS)));
     for (path, file) in [(&dump, &manifest.dump), (&globals, &manifest.globals)] {
@@ -161,9 +225,13 @@ async fn climb(
     enough_space(room, manifest).map_err(Unable)?;
     let scratch = Scratch::start(room, manifest.server, wrap).await.map_err(Unable)?;
     let globals = open_globals(&globals, room, keys);
-    let rest = restore_and_compare(&scratch, reader, globals, manifest, proof, &mut clock).await;
-    scratch.stop().await;
-    rest
+    match restore_and_compare(&scratch, reader, globals, manifest, proof, &mut clock).await {
+        Ok(()) => Ok(scratch),
+        Err(trouble) => {
+            scratch.stop().await;
+            Err(trouble)
+        }
+    }
 }
 
 async fn restore_and_compare(

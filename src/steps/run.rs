@@ -95,6 +95,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "offsite" => super::offsite::run(job).await,
         "backup" => super::backup::run(job).await,
         "prove" => super::prove::run(job).await,
+        "rehearse" => super::rehearse::run(job).await,
         "restore" => super::restore::run(job).await,
         "migrate" => super::migrate::run(job).await,
         "prune" => super::prune::run(job).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Job;
-use crate::config::{Backup, Build, Lock, ProbePlan, Project, Service, Settings, Source};
+use crate::config::{Backup, Build, Lock, ProbePlan, Project, Rehearsal, Service, Settings, Source};
 use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::request::{Request, Work};
 use crate::paths;
@@ -102,6 +102,13 @@ fn settings(app: App, root: &Path) -> Settings {
             encrypt_to: Vec::new(),
             folders: Vec::new(),
             hash_limit: 20_000_000_000,
+            max_age: Duration::from_hours(24),
+        },
+        rehearsal: Rehearsal {
+            serve: None,
+            smoke: None,
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(60),
         },
         offsite: None,
         probe: ProbePlan {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Job;
 use super::child::Command;
 use crate::database::MIGRATOR;
+use crate::model::names::ReleaseId;
 use crate::paths;
 
 /// Where a release's programs run.
@@ -22,8 +23,14 @@ impl Tool {
     /// The tool of the release that the job is about.
     #[must_use]
     pub fn of(job: &Job) -> Self {
+        Self::of_release(job, job.request.release)
+    }
+
+    /// The tool of another release of the same application.
+    #[must_use]
+    pub fn of_release(job: &Job, release: ReleaseId) -> Self {
         let build = &job.settings.build;
-        let release = job.at(&paths::release(&job.settings.app, job.request.release));
+        let release = job.at(&paths::release(&job.settings.app, release));
         let venv = release.join(&build.venv);
         let mut environment: Vec<(OsString, OsString)> = vec![
             // By this name the migration's sessions are known, whatever driver it uses.

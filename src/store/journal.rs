@@ -1,6 +1,6 @@
 //! Writing: accept a deployment, append to its journal.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, schemas};
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
 use crate::model::step::Step;
@@ -81,6 +81,12 @@ impl Store {
                 .bind(id.0)
                 .execute(&mut *transaction)
                 .await?;
+            }
+            Fact::Done { step: Step::Rehearse, out: Output::Rehearsed(rehearsal) } => {
+                schemas::rehearsed(&mut transaction, app, id, rehearsal).await?;
+            }
+            Fact::Done { step: Step::Migrate, out: Output::Migrated { heads } } => {
+                schemas::migrated(&mut transaction, app, id, heads).await?;
             }
             Fact::Ended { verdict, .. } => {
                 sqlx::query("update deployments set state = ?, ended = ? where id = ?")

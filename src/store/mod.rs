@@ -4,6 +4,7 @@
 mod cares;
 mod journal;
 mod read;
+mod schemas;
 
 use std::path::Path;
 use std::time::Duration;

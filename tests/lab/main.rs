@@ -20,6 +20,7 @@ mod scenarios {
     mod folders;
     mod input;
     mod operator;
+    mod rehearsal;
     mod restore;
     mod ssh;
     mod stop;

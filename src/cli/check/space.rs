@@ -35,8 +35,8 @@ pub fn look(settings: &Settings) -> Vec<Finding> {
         paths::backups(app),
     ];
     if settings.database.is_some() {
-        // Where a twin will lie, on Debian and Ubuntu.
-        places.push(PathBuf::from("/var/lib/postgresql"));
+        // Where a twin will lie.
+        places.push(PathBuf::from(paths::CLUSTERS));
     }
     let mut systems: BTreeMap<u64, Room> = BTreeMap::new();
     for place in places {

@@ -1,7 +1,7 @@
 //! The end of a deployment: one line if it is good, and otherwise everything the next person needs, in the
 //! order in which it is needed.
 
-use super::{FIELD, Look, Tone, error, field, fields, text};
+use super::{FIELD, Look, Tone, error, field, fields, rehearsal, text};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::view::DeploymentView;
@@ -29,9 +29,11 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     } else {
         format!("deployed {app} {revision} as release {} in {took}", view.release)
     };
-    let database = view.database.as_deref().filter(|_| view.kind == "restore").unwrap_or_default();
+    let told = ["rollback", "restore"].contains(&view.kind.as_str());
+    let database = view.database.as_deref().filter(|_| told).unwrap_or_default();
     let note = field("note", view.note.as_deref().unwrap_or_default(), look);
-    format!("{}\n{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
+    let window = rehearsal::window(view, look);
+    format!("{}\n{window}{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
@@ -80,6 +82,7 @@ pub fn reasons(view: &DeploymentView, look: &Look) -> String {
     out += &field("now", &view.serving, look);
     out += &fields("undone", &view.undone, look);
     out += &fields("not undone", &not_undone(view), look);
+    out += &rehearsal::window(view, look);
     out += &field("database", view.database.as_deref().unwrap_or_default(), look);
     out += &field("note", view.note.as_deref().unwrap_or_default(), look);
     out

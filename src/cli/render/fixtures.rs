@@ -48,6 +48,8 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         from_revision: Some(sha("91ab3e0d")),
         lane,
         pending: Vec::new(),
+        rehearsal: None,
+        window: None,
         by: "alice".into(),
         trigger: Trigger::Person,
         accepted: ASKED,

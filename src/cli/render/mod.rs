@@ -6,6 +6,7 @@ pub mod check;
 pub mod ending;
 pub mod history;
 pub mod progress;
+pub mod rehearsal;
 pub mod restore;
 pub mod show;
 pub mod status;

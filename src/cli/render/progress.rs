@@ -1,6 +1,7 @@
 //! A deployment while it runs: what is finished stands, what runs is redrawn in one live line.
 
-use super::{Look, Tone, step, text};
+use super::{Look, Tone, rehearsal, step, text};
+use crate::model::step::Step;
 use crate::model::view::{DeploymentView, StepView};
 
 /// What is on the screen already.
@@ -38,7 +39,11 @@ impl Progress {
             self.going_back = true;
             out += &format!("  {}\n", look.paint(Tone::Odd, &back(view)));
         }
-        Some(out + &step(attempt, look))
+        let more = match (&view.rehearsal, attempt.step) {
+            (Some(found), Step::Rehearse) if attempt.state == "done" => rehearsal::note(found, look),
+            _ => String::new(),
+        };
+        Some(out + &step(attempt, look) + &more)
     }
 
     /// The live line for the step that runs; the next call of any kind replaces it.

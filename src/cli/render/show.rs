@@ -1,6 +1,6 @@
 //! Everything about one deployment.
 
-use super::{Look, Tone, ending, field, fields, step};
+use super::{Look, Tone, ending, field, fields, rehearsal, step};
 use crate::model::outcome::Verdict;
 use crate::model::view::DeploymentView;
 use crate::when;
@@ -31,6 +31,9 @@ pub fn show(view: &DeploymentView, look: &Look) -> String {
     out += &field("lane", view.lane.map(|lane| lane.word()).unwrap_or_default(), look);
     let pending: Vec<_> = view.pending.iter().map(migration).collect();
     out += &fields("migrations", &pending, look);
+    if let Some(rehearsal) = &view.rehearsal {
+        out += &rehearsal::report(rehearsal, look);
+    }
     let took = when::lasted(view.ended.unwrap_or(look.now) - view.accepted);
     out += &field(if view.ended.is_some() { "took" } else { "so far" }, &took, look);
     out.push('\n');

@@ -5,6 +5,7 @@ mod fingerprint;
 mod guard;
 mod restored;
 mod swap;
+mod watch;
 
 use super::*;
 use crate::model::names::DeploymentId;

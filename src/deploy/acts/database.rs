@@ -4,10 +4,12 @@ use crate::config::Migrations;
 use crate::database::Aside;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
+use crate::model::edited::{self, Edited};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
 use crate::model::lane::Lane;
-use crate::model::names::SchemaRevision;
-use crate::model::rollback::{self, Move};
+use crate::model::names::{SchemaRevision, Sha};
+use crate::model::request::Work;
+use crate::model::rollback::{self, Facts, Move};
 use crate::model::step::Step;
 
 /// The twin of this deployment.
@@ -38,13 +40,61 @@ pub fn target<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
     engine.journal.inspected().map(|inspected| inspected.target.clone()).unwrap_or_default()
 }
 
+/// Where a rollback left the schema.
+pub fn left_at<W: World>(engine: &Engine<'_, W>) -> Vec<SchemaRevision> {
+    match engine.journal.output(Step::Restore) {
+        Some(Output::Restored(Restored::Ahead { revisions })) => revisions.clone(),
+        _ => engine.journal.inspected().map(|inspected| inspected.current.clone()).unwrap_or_default(),
+    }
+}
+
+/// What is to be inspected: a release of commit `revision` on this schema.
+pub async fn inspect<W: World>(
+    engine: &mut Engine<'_, W>,
+    current: Vec<SchemaRevision>,
+    revision: Option<Sha>,
+) -> Act<Work> {
+    let proven = match revision {
+        Some(revision) if !current.is_empty() => engine.world.proven_on(&revision, &current).await?,
+        _ => false,
+    };
+    Ok(Work::Inspect { current, proven })
+}
+
+/// What must be true of the database before a migration, found out while nothing has happened yet.
+pub async fn preflight<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    // A release that is kept is what it was when it was live.
+    if matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Revision(_))) {
+        unedited(engine, inspected).await?;
+    }
+    if inspected.pending.is_empty() {
+        return Ok(());
+    }
+    engine.world.preflight(inspected.lane).await?;
+    if inspected.backup {
+        return Ok(());
+    }
+    engine.world.proven_backup(&inspected.current).await.map(|_| ())
+}
+
+async fn unedited<W: World>(engine: &mut Engine<'_, W>, inspected: &Inspected) -> Act<()> {
+    let Some(Edited { script, ran }) = edited::first(inspected, &engine.world.earlier().await?) else { return Ok(()) };
+    let what = format!("migration {} has run here, and its file is another one now: {}", script.revision, script.file);
+    let from = ran.map_or_else(|| "REVISION".to_owned(), |sha| sha.short().to_owned());
+    let hint = format!("git checkout {from} -- {}; what is to change belongs into a new migration", script.file);
+    Err(Cause::new(what).hint(hint))
+}
+
+fn is_kept<W: World>(engine: &Engine<'_, W>) -> bool {
+    matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)))
+}
+
 /// A kept release may only be made live on a schema that it knows: its migrations never run again.
 pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Act<()> {
     if let Some(restoring) = super::restore::goal(engine) {
         return super::restore::fits(restoring, inspected);
     }
-    let kept = matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_)));
-    if kept && inspected.lane != Lane::Code {
+    if is_kept(engine) && inspected.lane != Lane::Code {
         let first = inspected.pending.first().map(|pending| pending.revision.to_string()).unwrap_or_default();
         let what = format!("release {} wants migrations that have not run (first: {first})", engine.release());
         return Err(Cause::new(what).hint("a rollback never migrates: `tsh-agent deploy` the revision instead"));
@@ -58,7 +108,7 @@ pub fn not_back<W: World>(engine: &Engine<'_, W>, mut cause: Cause) -> Cause {
     if let Some(restoring) = super::restore::goal(engine) {
         return super::restore::does_not_know(restoring, cause);
     }
-    if matches!(engine.journal.order().map(|order| &order.goal), Some(Goal::Release(_))) {
+    if is_kept(engine) {
         let hint = "going back is not proven to be safe (case 3), so nothing was moved: mend forward with \
                     `tsh-agent deploy REVISION`";
         cause.hint = Some(cause.hint.map_or_else(|| hint.to_owned(), |more| format!("{hint}; or {more}")));
@@ -156,6 +206,7 @@ pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
             engine.world.swap_back(original.as_deref()).await?;
             Ok(Output::Restored(Restored::SwappedBack { quarantine: quarantine_name(engine) }))
         }
+        Move::Ahead => Ok(Output::Restored(Restored::Ahead { revisions: target(engine) })),
         Move::ByHand => Ok(Output::Restored(Restored::HandedOver)),
     }
 }
@@ -163,13 +214,15 @@ pub async fn restore<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 /// Gathers the facts for the decision, and looks at the schema only if it can matter.
 async fn decide<W: World>(engine: &mut Engine<'_, W>) -> Act<Move> {
     let Some(inspected) = engine.journal.inspected().cloned() else { return Ok(Move::Unchanged) };
+    let Some(lane) = engine.journal.lane() else { return Ok(Move::Unchanged) };
     let migrated = engine.journal.touched(Step::Migrate);
     // What the new release did when it was started is in no fingerprint.
     let started = engine.journal.touched(Step::Start);
     let tool = engine.settings.database.as_ref().map(|database| &database.migrations);
     let transactional = !started && tool.is_some_and(Migrations::is_transactional);
     let now = if migrated && transactional { Some(engine.world.fingerprint().await?) } else { None };
-    Ok(rollback::decide(&inspected, migrated, now.as_deref(), transactional))
+    let arrived = migrated && lane == Lane::Online && arrived(engine).await.is_ok();
+    Ok(rollback::decide(&inspected, &Facts { lane, migrated, now: now.as_deref(), arrived, transactional }))
 }
 
 /// Gives everybody the right to connect back.

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod link;
+pub mod rehearse;
 pub mod restore;
 pub mod settle;
 pub mod step_unit;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::{database, restore, units};
+use super::{database, rehearse, restore, units};
 use crate::config::Role;
 use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, StepNow, World};
 use crate::model::journal::{Before, Cause, Goal, Output, UnitWas};
+use crate::model::lane::Lane;
 use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Report, Request, Watched, Work};
 use crate::model::step::Step;
@@ -77,14 +78,17 @@ async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Repo
     match (step, out) {
         (Step::Inspect, Output::Inspected(mut inspected)) => {
             database::admissible(engine, &inspected)?;
+            database::preflight(engine, &inspected).await?;
             if engine.settings.database.is_some() {
                 inspected.fingerprint = Some(engine.world.fingerprint().await?);
             }
             Ok(Output::Inspected(inspected))
         }
+        (Step::Rehearse, Output::Rehearsed(rehearsal)) => rehearse::conclude(engine, rehearsal).await,
         (Step::Migrate, out) => {
             engine.world.settle_migration().await?;
             database::arrived(engine).await?;
+            rehearse::as_rehearsed(engine).await?;
             Ok(out)
         }
         (Step::Probe | Step::Reprobe | Step::Bake, out) => {
@@ -134,7 +138,8 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
                 Some(schema) => schema,
                 None => database::schema(engine).await?,
             };
-            Work::Inspect { current }
+            let revision = revision(engine).ok();
+            database::inspect(engine, current, revision).await?
         }
         Step::Load => match restore::goal(engine) {
             Some(restoring) => Work::Restore { backup: restoring.backup.clone() },
@@ -145,7 +150,14 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
             let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();
             Work::Backup { running, revision }
         }
-        Step::Migrate => Work::Migrate { target: database::target(engine) },
+        Step::Rehearse => {
+            let revision = revision(engine)?;
+            rehearse::request(engine, revision).await?
+        }
+        Step::Migrate => {
+            let online = engine.journal.lane() == Some(Lane::Online);
+            Work::Migrate { target: database::target(engine), online }
+        }
         Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), database::target(engine), None).await?,
         Step::Bake => {
             let bake = u64::try_from(engine.settings.probe.bake.as_millis()).unwrap_or(u64::MAX);
@@ -154,8 +166,7 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         }
         Step::Reprobe => {
             let old = engine.journal.order().and_then(|order| order.from_revision.clone());
-            let schema = engine.journal.inspected().map(|inspected| inspected.current.clone()).unwrap_or_default();
-            probe(engine, &[Step::Return], old, schema, None).await?
+            probe(engine, &[Step::Return], old, database::left_at(engine), None).await?
         }
         Step::Prune => {
             let mut keep = engine.world.kept().await?;

@@ -14,6 +14,7 @@ use crate::model::journal::{Cause, Entry, Fact, Fetched, Inspected, Invocation, 
 use crate::model::lane::Lane;
 use crate::model::machine::{self, AtBoot};
 use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision};
+use crate::model::rehearsal::{Rehearsal, testing};
 use crate::model::request::{Report, Request, Work};
 use crate::model::step::Step;
 
@@ -146,7 +147,7 @@ impl Sim {
                         .values()
                         .any(|run| matches!(run.request.work, Work::Migrate { .. }) && run.ended.is_none())
                 {
-                    self.disk.live.schema = 9;
+                    self.disk.live.schema = self.cut_off();
                 }
                 self.memory = Memory::default();
                 self.disk.boots += 1;
@@ -186,10 +187,17 @@ impl Sim {
         format!("run{}", self.disk.runs)
     }
 
-    /// Old code lives on the old schema only, new code on the schema of its own migration.
+    /// Old code lives on the old schema only, unless it was proven on the new one; new code on the schema of its own
+    /// migration.
     pub fn fits(&self, release: ReleaseId) -> bool {
         let wants = u8::from(release == NEW && self.script.lane != Lane::Code);
-        self.disk.live.schema == wants && !self.disk.live.owner_shut_out
+        let proven = release == OLD && self.script.lane == Lane::Online && self.disk.live.schema == 1;
+        (self.disk.live.schema == wants || proven) && !self.disk.live.owner_shut_out
+    }
+
+    /// Where the schema is when a migration was cut off: a single transaction is there, or it is not.
+    fn cut_off(&self) -> u8 {
+        if self.script.lane == Lane::Online { 1 } else { 9 }
     }
 
     pub fn serving(&self) -> Option<ReleaseId> {
@@ -245,6 +253,7 @@ impl Sim {
             Work::Seal { .. } => Some(Step::Seal),
             Work::Inspect { .. } => Some(Step::Inspect),
             Work::Backup { .. } => Some(Step::Backup),
+            Work::Rehearse { .. } => Some(Step::Rehearse),
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
@@ -257,7 +266,7 @@ impl Sim {
         let step = self.step_of(&run.request.work);
         let report = if self.fails(step) {
             if self.script.half && step == Some(Step::Migrate) {
-                self.disk.live.schema = 9;
+                self.disk.live.schema = self.cut_off();
             }
             // A killed one who only looked has found nothing out.
             Report::Failed(Cause { killed: self.script.half, ..Cause::new("as the script says") })
@@ -271,7 +280,9 @@ impl Sim {
 
     fn effect(&mut self, request: &Request) -> Report {
         let revision = "b".repeat(40).parse().unwrap();
-        let pending = |n: &str| Pending { revision: rev(n), title: String::new(), nontransactional: self.script.half };
+        let lane = self.script.lane;
+        let nontransactional = self.script.half && lane != Lane::Online;
+        let pending = |n: &str| Pending { revision: rev(n), title: String::new(), nontransactional };
         let out = match &request.work {
             Work::Fetch { .. } => Output::Fetched(Fetched { revision, subject: String::new(), author: String::new() }),
             Work::Build { .. } => Output::Built { how: String::new() },
@@ -280,12 +291,19 @@ impl Sim {
                 Output::Sealed { files: 1, bytes: 1 }
             }
             Work::Inspect { .. } => Output::Inspected(Inspected {
-                lane: self.script.lane,
                 current: vec![rev("0")],
-                target: vec![rev(if self.script.lane == Lane::Code { "0" } else { "1" })],
-                pending: if self.script.lane == Lane::Code { vec![] } else { vec![pending("1")] },
-                fingerprint: None,
+                target: vec![rev(if lane == Lane::Code { "0" } else { "1" })],
+                pending: if lane == Lane::Code { vec![] } else { vec![pending("1")] },
+                rehearse: true,
+                ..Inspected::nothing(if lane == Lane::Online { Lane::Fenced } else { lane })
             }),
+            // A schema that its fingerprint names, too; only for the online lane the old release lives on it.
+            Work::Rehearse { old, .. } => {
+                let good = testing::good("1");
+                let proven = good.old.clone().filter(|_| old.is_some() && lane == Lane::Online);
+                let (before, after) = ("0".to_owned(), "1".to_owned());
+                Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
+            }
             Work::Push { .. } | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
@@ -298,7 +316,9 @@ impl Sim {
                 room.from_backup = true;
                 Output::Loaded { database: String::new(), tables: 1, rows: 1 }
             }
-            Work::Backup { .. } => Output::BackedUp { name: String::new(), bytes: 1, sha256: String::new() },
+            Work::Backup { .. } => {
+                Output::BackedUp { name: "2-20261121T031500Z".into(), bytes: 1, sha256: String::new() }
+            }
             Work::Migrate { .. } => {
                 if self.disk.live.schema != 0 {
                     self.violations.push("migrated twice".into());

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::{Db, Run, Sim, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, UnitWas};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
+use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{BackupName, ReleaseId, SchemaRevision, UnitName};
+use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 
 impl World for Sim {
@@ -147,6 +148,26 @@ impl World for Sim {
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
         Ok(self.disk.link.into_iter().chain(self.disk.good).collect())
+    }
+
+    async fn proven_on(&mut self, _revision: &Sha, _schema: &[SchemaRevision]) -> Act<bool> {
+        Ok(false)
+    }
+
+    async fn proven_backup(&mut self, _schema: &[SchemaRevision]) -> Act<BackupName> {
+        Ok("1-20261121T031500Z".parse().unwrap())
+    }
+
+    async fn earlier(&mut self) -> Act<Vec<Journal>> {
+        Ok(Vec::new())
+    }
+
+    async fn room(&mut self, _bytes: u64) -> Act<()> {
+        Ok(())
+    }
+
+    async fn preflight(&mut self, _lane: Lane) -> Act<()> {
+        Ok(())
     }
 
     async fn schema(&mut self) -> Act<Vec<SchemaRevision>> {

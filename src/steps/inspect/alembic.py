@@ -4,7 +4,9 @@ Arguments: alembic.ini and the revisions the database is at. Each answer is a li
 migration scripts are modules, and may print what they like while they are read.
 """
 
+import hashlib
 import json
+import os
 import re
 import sys
 import warnings
@@ -27,13 +29,23 @@ def source(path):
         return ""
 
 
+def digest(path):
+    """Of the text, whatever its line ends are."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read().replace(b"\r\n", b"\n")).hexdigest()
+
+
 def look(ini, current):
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     warnings.filterwarnings("error", message="Revision .* (is present more than once|is not present)")
     scripts = ScriptDirectory.from_config(Config(ini))
-    known = {script.revision for script in scripts.walk_revisions()}
+    files = list(scripts.walk_revisions())
+    known = {script.revision for script in files}
+    # First, and the newest last: should there be too many lines, the oldest are the ones that are lost.
+    for script in reversed(files):
+        tell(kind="script", revision=script.revision, file=os.path.relpath(script.path), sha256=digest(script.path))
     heads = list(scripts.get_heads())
     tell(kind="heads", revisions=heads)
     unknown = [revision for revision in current if revision not in known]

@@ -9,7 +9,7 @@ fn revisions(names: &[&str]) -> Vec<SchemaRevision> {
 }
 
 async fn inspect(bench: &Bench, current: &[&str]) -> Result<Inspected, Cause> {
-    match run(&bench.job(7, Work::Inspect { current: revisions(current) })).await? {
+    match run(&bench.job(7, Work::Inspect { current: revisions(current), proven: false })).await? {
         Output::Inspected(inspected) => Ok(inspected),
         other => panic!("{other:?}"),
     }
@@ -55,6 +55,31 @@ async fn a_database_that_is_ahead_is_not_touched() {
     let cause = inspect(&bench, &["z9"]).await.unwrap_err();
     assert!(cause.what.starts_with("database erp is at revision z9, which this release does not know"), "{cause:?}");
     assert!(cause.hint.unwrap().contains("python -m alembic -c alembic.ini downgrade c3"));
+
+    // One that was proven to live on it need not know it.
+    let work = Work::Inspect { current: revisions(&["z9"]), proven: true };
+    let Ok(Output::Inspected(ahead)) = run(&bench.job(7, work)).await else { panic!() };
+    assert!(ahead.ahead && ahead.pending.is_empty(), "{ahead:?}");
+    assert_eq!((ahead.lane, ahead.target), (Lane::Code, revisions(&["z9"])));
+    let work = Work::Inspect { current: revisions(&["a1"]), proven: true };
+    let Ok(Output::Inspected(known)) = run(&bench.job(7, work)).await else { panic!() };
+    assert!(!known.ahead && known.pending.len() == 2, "what it knows it says itself: {known:?}");
+}
+
+#[tokio::test]
+async fn every_script_is_told_with_a_digest_of_its_text() {
+    let (bench, release) = release("erp", NOWHERE);
+    let seen = inspect(&bench, &["a1"]).await.unwrap().scripts;
+    let names: Vec<_> = seen.iter().map(|script| (script.revision.as_str(), script.file.as_str())).collect();
+    assert_eq!(names[0], ("a1", "migrations/versions/a1.py"));
+    assert_eq!(names.len(), 3);
+    let file = release.join("migrations/versions/a1.py");
+    let text = std::fs::read_to_string(&file).unwrap();
+    write(&file, &text.replace('\n', "\r\n"));
+    assert_eq!(inspect(&bench, &["a1"]).await.unwrap().scripts, seen, "line ends are nothing");
+    write(&file, &(text + "    op.execute('select 1')\n"));
+    let changed = inspect(&bench, &["a1"]).await.unwrap().scripts;
+    assert!(changed[0].sha256 != seen[0].sha256 && changed[1..] == seen[1..]);
 }
 
 #[tokio::test]

@@ -1,14 +1,21 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::database::MIGRATOR;
-use crate::database::testing::Scratch;
+use crate::database::testing::{Scratch, Server};
 use crate::model::journal::{Inspected, Pending};
 use crate::model::lane::Lane;
-use crate::model::rollback::{self, Move};
+use crate::model::rollback::{self, Facts, Move};
 use crate::steps::testing::{Bench, write};
 use crate::steps::tool::testing::{migration, release};
 
 async fn migrate(bench: &Bench, target: &str) -> Outcome {
-    run(&bench.job(7, Work::Migrate { target: vec![target.parse().unwrap()] })).await
+    migrate_to(bench, target, false).await
+}
+
+async fn migrate_to(bench: &Bench, target: &str, online: bool) -> Outcome {
+    let work = Work::Migrate { target: vec![target.parse().unwrap()], online };
+    super::migrate(&bench.job(7, work), &Server::shared().cluster(MIGRATOR)).await
 }
 
 /// A database and a release that migrates it as the migration's role.
@@ -49,7 +56,8 @@ async fn a_failure_says_what_postgresql_said_and_leaves_nothing() {
     let before = print(&scratch).await;
     migration(&release, "c3", "'b2'", "op.execute('alter table shop add column name text')");
     let cause = migrate(&bench, "c3").await.unwrap_err();
-    assert!(cause.what.ends_with("failed: column \"name\" of relation \"shop\" already exists"), "{cause:?}");
+    let said = "failed: column \"name\" of relation \"shop\" already exists; in: alter table shop add column name text";
+    assert!(cause.what.ends_with(said), "{cause:?}");
     assert!(cause.hint.is_some() && !cause.tail.is_empty());
     assert_eq!(print(&scratch).await, before);
 
@@ -75,14 +83,9 @@ async fn half_a_migration_is_detected_and_goes_back_to_the_twin() {
     assert_eq!(revisions, ["a1".parse().unwrap()]);
     assert_ne!(now, before);
     let pending = Pending { revision: "b2".parse().unwrap(), title: String::new(), nontransactional: true };
-    let inspected = Inspected {
-        lane: Lane::Fenced,
-        current: revisions,
-        target: vec![],
-        pending: vec![pending],
-        fingerprint: Some(before),
-    };
-    assert_eq!(rollback::decide(&inspected, true, Some(&now), true), Move::SwapBack);
+    let inspected = Inspected { pending: vec![pending], fingerprint: Some(before), ..Inspected::nothing(Lane::Fenced) };
+    let facts = Facts { lane: Lane::Fenced, migrated: true, now: Some(&now), arrived: false, transactional: true };
+    assert_eq!(rollback::decide(&inspected, &facts), Move::SwapBack);
 }
 
 #[tokio::test]
@@ -127,4 +130,49 @@ fn the_servers_words_are_found_in_what_drivers_print() {
     ] {
         assert_eq!(server_line(line).as_deref(), said, "{line}");
     }
+}
+
+/// Somebody leaves a transaction open that has read the table. The migration gives up and tries again, so that nobody
+/// who comes behind it waits long.
+#[tokio::test]
+async fn while_the_old_release_serves_it_is_the_migration_that_gives_way() {
+    let (scratch, bench, release) = prepared("patient").await;
+    migrate(&bench, "a1").await.unwrap();
+    let body = "op.execute('select pg_sleep(0.7)')\n    op.execute('alter table shop add column name text')";
+    migration(&release, "b2", "'a1'", body);
+    let sleeping = "select 1 from pg_stat_activity where datname = 'patient' and query like '%pg_sleep%' and state = 'active' \
+                    and pid <> pg_backend_pid()";
+    let idle = async {
+        while scratch.root(sleeping).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        scratch.app("begin; select count(*) from shop; select pg_sleep(3); commit").await;
+    };
+    let readers = async {
+        let (began, mut worst) = (Instant::now(), Duration::ZERO);
+        while began.elapsed() < Duration::from_secs(5) {
+            let one = Instant::now();
+            scratch.app("select count(*) from shop").await;
+            worst = worst.max(one.elapsed());
+        }
+        worst
+    };
+    let began = Instant::now();
+    let (migrated, worst, ()) = tokio::join!(migrate_to(&bench, "b2", true), readers, idle);
+    assert_eq!(migrated.unwrap(), Output::Migrated { heads: vec!["b2".parse().unwrap()] });
+    assert!(began.elapsed() > Duration::from_secs(3), "nobody was in the way");
+    assert!(worst > Duration::from_millis(300), "no reader came behind the migration: {worst:?}");
+    assert!(worst < Duration::from_millis(1500), "a reader waited {worst:?}");
+}
+
+#[tokio::test]
+async fn an_index_that_was_never_finished_is_no_success() {
+    let (scratch, bench, release) = prepared("unfinished").await;
+    migrate(&bench, "a1").await.unwrap();
+    scratch.app("insert into shop values (1), (1)").await;
+    let body = "from sqlalchemy.exc import IntegrityError\n    with op.get_context().autocommit_block():\n        try:\n            \
+                op.execute('create unique index concurrently shop_id on shop (id)')\n        except IntegrityError:\n            pass";
+    migration(&release, "b2", "'a1'", body);
+    let cause = migrate(&bench, "b2").await.unwrap_err();
+    assert!(cause.what.contains("left an index that does not work: public.shop_id"), "{cause:?}");
 }

@@ -1,4 +1,4 @@
-//! A cluster that lives as long as one proof: its own `initdb`, a unix socket in a folder of its own, no network, and
+//! A cluster that lives as long as one proof or one rehearsal: its own `initdb`, a unix socket in a folder of its own, no network, and
 //! nothing of it durable.
 
 use std::fs::{self, DirBuilder, File};
@@ -19,7 +19,7 @@ use crate::steps::postgres::program;
 /// The first role of the cluster. No role of the backup has this name, or the backup could not be restored.
 const ROOT: &str = "tsh_agent_scratch";
 /// The port only names the socket.
-const PORT: u16 = 5432;
+pub const PORT: u16 = 5432;
 /// Time to start.
 const START: Duration = Duration::from_secs(60);
 /// Time to stop.
@@ -75,6 +75,12 @@ impl Scratch {
             return Err(Cause { tail, ..Cause::new(format!("the scratch cluster does not start: {error}")) });
         }
         Ok(scratch)
+    }
+
+    /// The folder of its socket.
+    #[must_use]
+    pub fn room(&self) -> &Path {
+        &self.room
     }
 
     /// Runs a file of SQL as the superuser, to its end or its first error.

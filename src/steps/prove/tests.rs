@@ -6,7 +6,7 @@ use crate::steps::backup::tests::{bench, taken};
 use crate::steps::testing::{Bench, write};
 
 /// The words with which a cluster can be made by root.
-fn wrap(bench: &Bench) -> Vec<String> {
+pub(in crate::steps) fn wrap(bench: &Bench) -> Vec<String> {
     let home = bench.at(&paths::rehearsals(bench.app()));
     fs::create_dir_all(&home).unwrap();
     if !nix::unistd::geteuid().is_root() {

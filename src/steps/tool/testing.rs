@@ -16,7 +16,7 @@ pub fn database(name: &str) -> Database {
     Database {
         name: name.to_owned(),
         owner: format!("{name}_app"),
-        lane: MigrationLane::Fenced,
+        lane: MigrationLane::Auto,
         migrations: Migrations::Alembic {
             ini: "alembic.ini".into(),
             table: "alembic_version".to_owned(),
@@ -25,6 +25,9 @@ pub fn database(name: &str) -> Database {
         },
         timeout: Duration::from_secs(60),
         backup: true,
+        rehearse: true,
+        lock_budget: Duration::from_secs(2),
+        max_window: None,
         quarantine_days: 30,
     }
 }

@@ -145,7 +145,9 @@ fn branches(machine: &Machine) {
     machine.ok("set -e; cd \"$(mktemp -d)\"; git clone -q /srv/git/erp.git .
         git config user.name Dana; git config user.email dana@example.org
         mix() { git checkout -q -b \"v/$1-$2\" \"origin/v/$1\"; git merge -q -m \"$1, and $2\" \"origin/v/$2\"; }
-        mix breaking dies-at-import; mix breaking worker-crash
-        git push -q origin v/breaking-dies-at-import v/breaking-worker-crash
+        mix breaking dies-at-import; mix breaking worker-crash; mix additive worker-crash
+        mix additive migrates-at-start
+        git push -q origin v/breaking-dies-at-import v/breaking-worker-crash v/additive-worker-crash \
+            v/additive-migrates-at-start
         chown -R git: /srv/git/erp.git");
 }

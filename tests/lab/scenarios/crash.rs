@@ -100,6 +100,7 @@ mod the_core_dies_in_a_good_deployment_at {
         build: "build", "core-mid", Deployed;
         seal: "seal", "core-mid", Deployed;
         inspect: "inspect", "core", Deployed;
+        rehearse: "rehearse", "core-mid", Deployed;
         close: "close", "core", Deployed;
         stop: "stop", "core", Deployed;
         twin: "twin", "core", Deployed;
@@ -133,6 +134,7 @@ mod a_step_dies {
     use super::*;
     moments! { step_dies(GOOD) {
         build: "build", Failed;
+        rehearse: "rehearse", Deployed;
         migrate: "migrate", RolledBack;
         probe: "probe", Deployed;
         bake: "bake", Deployed;
@@ -158,6 +160,7 @@ mod the_machine_dies_in_a_good_deployment_at {
         seal: "seal";
         inspect: "inspect";
         backup: "backup";
+        rehearse: "rehearse";
         close: "close";
         fence: "fence";
         admit: "admit";

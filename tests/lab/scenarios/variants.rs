@@ -97,13 +97,18 @@ fn one_that_is_answered_for_by_an_old_process_comes_back() {
 }
 
 #[test]
-fn a_migration_that_fails_in_its_transaction_comes_back() {
-    deploy_in_vain("migration-fails", RolledBack, "division by zero");
+fn a_migration_that_fails_in_the_rehearsal_touches_nothing() {
+    deploy_in_vain("migration-fails", Failed, "in the rehearsal, migration 0002_processed -> 0003_total");
 }
 
 #[test]
-fn a_migration_that_fails_outside_of_a_transaction_comes_back() {
-    deploy_in_vain("migration-fails-outside", RolledBack, "migrat");
+fn a_migration_that_fails_on_production_alone_undoes_itself() {
+    deploy_in_vain("migration-fails-live", RolledBack, "unchanged (case 0)");
+}
+
+#[test]
+fn half_a_migration_on_production_alone_is_swapped_back() {
+    deploy_in_vain("migration-fails-outside-live", RolledBack, "as before the migration (case 2)");
 }
 
 #[test]
