@@ -11,32 +11,12 @@ use crate::steps::sealed;
 use crate::steps::testing::{Bench, write};
 
 /// Where `scripts/lib/host.sh` puts it.
-const PYTHON: &str = "/var/cache/tsh-agent-tests/moto-5.2.5/bin/python";
+const PYTHON: &str = "/var/cache/tsh-agent-tests/store/venv/bin/python";
 const FIRST: &str = "20260101T000000Z";
 const SECOND: &str = "20260102T000000Z";
 
-/// The server, with a bucket `backups`, and a user `agent` who may list, read and write in it, and not delete. It says
-/// his keys. Whoever is root of it may do everything.
-const SERVER: &str = r#"
-import json, os, sys, threading, urllib.request
-os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "1000000"
-import boto3
-from moto.server import ThreadedMotoServer
-from moto.core import set_initial_no_auth_action_count
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=int(sys.argv[1]), verbose=False)
-server.start()
-at = dict(endpoint_url="http://127.0.0.1:" + sys.argv[1], region_name="us-east-1", aws_access_key_id="root", aws_secret_access_key="root")
-boto3.client("s3", **at).create_bucket(Bucket="backups")
-iam = boto3.client("iam", **at)
-iam.create_user(UserName="agent")
-may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
-       "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts"]}]}
-iam.put_user_policy(UserName="agent", PolicyName="may", PolicyDocument=json.dumps(may))
-key = iam.create_access_key(UserName="agent")["AccessKey"]
-urllib.request.urlopen(urllib.request.Request(at["endpoint_url"] + "/moto-api/reset-auth", data=b"0", method="POST"))
-print(key["AccessKeyId"], key["SecretAccessKey"], flush=True)
-sys.stdin.read()
-"#;
+/// The server, with a bucket `backups`, and a user who may list, read and write in it, and not delete.
+const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/store");
 
 struct Server {
     child: Child,
@@ -61,7 +41,7 @@ fn server() -> Option<Server> {
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut child = Command::new(PYTHON)
-        .args(["-c", SERVER, &port.to_string()])
+        .args([SERVER, &port.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
