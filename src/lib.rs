@@ -15,4 +15,5 @@ pub mod model;
 pub mod paths;
 pub mod steps;
 pub mod store;
+pub mod webhook;
 pub mod when;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::names::{App, ReleaseId};
+use crate::model::slot::Slot;
 
 /// Root's configuration.
 pub const CONFIG: &str = "/etc/tsh-agent";
@@ -22,6 +23,12 @@ pub const CLUSTERS: &str = "/var/lib/postgresql";
 #[must_use]
 pub fn settings(app: &App) -> PathBuf {
     format!("{CONFIG}/apps/{app}.toml").into()
+}
+
+/// `/etc/tsh-agent/apps/<app>.env`: the environment of the application, root's alone.
+#[must_use]
+pub fn environment(app: &App) -> PathBuf {
+    format!("{CONFIG}/apps/{app}.env").into()
 }
 
 /// `/var/backups/tsh-agent/<app>`.
@@ -60,10 +67,27 @@ pub fn door(app: &App) -> PathBuf {
     links(app).join("closed")
 }
 
-/// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs.
+/// The slot that accepts requests: the launchers in the slots watch this file. Gone after a boot, which starts the first
+/// slot only.
+#[must_use]
+pub fn serving(app: &App) -> PathBuf {
+    format!("{RUN}/{app}/serving").into()
+}
+
+/// The private way into a slot, its launcher's and its user's alone.
+#[must_use]
+pub fn way_in(app: &App, slot: Slot) -> PathBuf {
+    format!("/run/{app}-{}/private.sock", slot.word()).into()
+}
+
+/// What a step is asked to do. Each kind has its own, for a backup may be proven while a deployment runs. A notice has
+/// words in it, so it lies where only its own step may read it.
 #[must_use]
 pub fn request(app: &App, kind: &str) -> PathBuf {
-    format!("{RUN}/{app}/{kind}.json").into()
+    match kind {
+        "notify" => format!("/run/tsh-agent-notify/{app}.json").into(),
+        _ => format!("{RUN}/{app}/{kind}.json").into(),
+    }
 }
 
 /// Scratch clusters and proofs; the prove step's.
@@ -100,6 +124,12 @@ pub fn fetched(app: &App) -> PathBuf {
 #[must_use]
 pub fn exported(app: &App, revision: &crate::model::names::Sha) -> PathBuf {
     fetched(app).join("trees").join(revision.as_str())
+}
+
+/// The commits that are new against what runs, as the fetch step exports them.
+#[must_use]
+pub fn commits(app: &App) -> PathBuf {
+    fetched(app).join("commits")
 }
 
 /// The build's work area; the build itself sees it as `/srv/<app>/releases`.

@@ -103,7 +103,12 @@ fn the_model_stands_on_nothing_and_the_engine_on_no_machine() {
     assert_eq!(imports("config", &["model", "paths"]), NOTHING);
     assert_eq!(imports("store", &["model"]), NOTHING);
     assert_eq!(imports("database", &["model"]), NOTHING);
-    assert_eq!(imports("steps", &["model", "config", "paths", "database", "logging"]), NOTHING, "a step needs no core");
+    assert_eq!(
+        imports("steps", &["model", "config", "paths", "database", "logging", "when"]),
+        NOTHING,
+        "a step needs no core"
+    );
+    assert_eq!(imports("webhook", &["api", "events", "model"]), NOTHING, "strangers reach it: it has nothing");
 }
 
 #[test]
@@ -124,9 +129,10 @@ fn each_kind_of_sql_has_one_home() {
     assert_eq!(elsewhere(&["sqlx"], &["store", "database"]), NOTHING);
     assert_eq!(elsewhere(&["Sqlite", "sqlite::"], &["store"]), NOTHING, "the state is the store's");
     assert_eq!(elsewhere(&["PgConn", "sqlx::postgres"], &["database"]), NOTHING, "PostgreSQL is the database's");
-    // `init` says in the words of psql what it found of roles; it makes them with the database's text.
+    // `init` says in the words of psql what it found of roles; it makes them with the database's text. The backup reads
+    // what pg_dumpall has written.
     let words = ["select ", "alter role", "alter database", "create database", "grant "];
-    let homes = ["store", "database", "init/database.rs", "daemon/check.rs"];
+    let homes = ["store", "database", "init/database.rs", "daemon/check.rs", "steps/backup.rs"];
     let told = elsewhere(&words, &homes).into_iter().filter(|line| line.contains('"')).collect::<Vec<_>>();
     assert_eq!(told, NOTHING);
 }
@@ -162,8 +168,10 @@ fn each_library_has_one_home() {
     assert_eq!(elsewhere(&["zbus::"], &["api", "host", "daemon"]), NOTHING);
     // Others only take addresses apart with it.
     let requests = ["reqwest::Client", "Client::builder", "reqwest::{", "reqwest::get"];
-    assert_eq!(elsewhere(&requests, &["steps/probe", "steps/probe.rs", "steps/offsite"]), NOTHING);
+    let homes = ["steps/probe", "steps/probe.rs", "steps/gates", "steps/notify", "steps/notify.rs", "steps/offsite"];
+    assert_eq!(elsewhere(&requests, &homes), NOTHING);
     assert_eq!(elsewhere(&["rusty_s3"], &["steps/offsite"]), NOTHING);
+    assert_eq!(elsewhere(&["hyper::", "hyper_util::", "http_body_util::"], &["webhook"]), NOTHING);
     assert_eq!(elsewhere(&["clap::"], &["cli", "main.rs"]), NOTHING);
 }
 

@@ -65,3 +65,45 @@ fn the_readme_has_the_same_exit_codes() {
         assert!(readme.lines().any(|row| row.starts_with(&format!("| {code} |"))), "exit code {code}");
     }
 }
+
+/// Every command of ours in these texts: what stands in code, up to where the shell would go on.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let blocks = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let spans =
+        text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let words = |line: &str| -> Vec<String> {
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        let line = line.strip_prefix("sudo ").unwrap_or(line);
+        // Placeholders and optional parts become something that could stand there.
+        let line = line.replace("<app>", "tsh-erp").replace(['[', ']'], "").replace("--to DIR", "--to /srv/x");
+        line.split_whitespace()
+            .map(|word| word.replace("REVISION", "main").replace("NAME", "1-20261121T144253Z"))
+            .collect()
+    };
+    let all = blocks.chain(spans).map(words);
+    all.filter(|words| words.first().is_some_and(|word| word == "tsh-agent") && words.len() > 1)
+        .map(|words| words.into_iter().map(|word| if word == "ID" { "42".to_owned() } else { word }).collect())
+        .collect()
+}
+
+#[test]
+fn every_command_in_the_documents_is_one() {
+    let mut tried = 0;
+    for file in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "packaging/man/tsh-agent.8", "config/tsh-erp.toml"]
+    {
+        let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for words in commands(&text) {
+            // Ways in which programs are started, which are no verbs.
+            if ["core", "step", "recover", "generate", "-fetch", "…"].iter().any(|word| words[1].starts_with(word)) {
+                continue;
+            }
+            tried += 1;
+            if let Err(error) = Cli::command().try_get_matches_from(&words) {
+                // The checkout and the folder of an example are not there.
+                let elsewhere = error.to_string().contains("No such file");
+                assert!(elsewhere || error.exit_code() == 0, "{file}: {}: {error}", words.join(" "));
+            }
+        }
+    }
+    assert!(tried > 40, "only {tried} commands were found");
+}

@@ -17,6 +17,11 @@ const SETTINGS: &str = r#"
 url = "ssh://git@forge.example/erp.git"
 branch = "main"
 key = "/etc/tsh-agent/credentials/erp.key"
+[push]
+webhook = "gitea"
+repository = "acme/erp"
+poll = "10min"
+users = ["git"]
 [build]
 [service]
 user = "deploy"
@@ -32,6 +37,9 @@ owner = "erp"
 [database.alembic]
 [[probe.http]]
 url = "http://127.0.0.1:8000/health"
+[[notices.slack]]
+name = "chat"
+secret = "/etc/tsh-agent/credentials/chat"
 "#;
 
 fn settings() -> Settings {
@@ -91,7 +99,8 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["prove", "folders", "offsite"]).collect()
+    let alone = ["ask", "prove", "folders", "offsite", "gauge", "notify"];
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(alone).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -184,7 +193,14 @@ fn analyze(tree: &Path, arguments: &[&str]) -> Option<Output> {
 
 fn instances() -> impl Iterator<Item = String> {
     let steps = kinds().into_iter().map(|kind| format!("tsh-agent-{kind}@erp.service"));
-    let ours = ["tsh-agent.service", "tsh-agent-recover.service", "tsh-backup@erp.service"];
+    let ours = [
+        "tsh-agent.service",
+        "tsh-agent-recover.service",
+        "tsh-agent-webhook.service",
+        "tsh-backup@erp.service",
+        "tsh-poll@erp.service",
+        "tsh-mail@1.service",
+    ];
     ours.map(str::to_owned).into_iter().chain(steps)
 }
 
@@ -197,12 +213,18 @@ fn exposure_stays_low() {
         // In tenths. What has the network cannot be lower than about 1.
         let most = match unit.as_str() {
             "tsh-agent.service" => 5,
-            "tsh-agent-offsite@erp.service"
-            | "tsh-agent-fetch@erp.service"
+            "tsh-agent-fetch@erp.service"
+            | "tsh-agent-offsite@erp.service"
+            | "tsh-agent-ask@erp.service"
+            | "tsh-agent-gates@erp.service"
             | "tsh-agent-build@erp.service"
-            | "tsh-agent-probe@erp.service" => 18,
+            | "tsh-agent-gauge@erp.service"
+            | "tsh-agent-probe@erp.service"
+            | "tsh-agent-notify@erp.service" => 18,
             // One capability, and the user namespace that it rules out.
             "tsh-agent-folders@erp.service" => 12,
+            // Somebody else's program, which brings rights of its own.
+            "tsh-mail@1.service" => 90,
             _ => 8,
         };
         let threshold = format!("--threshold={most}");
@@ -220,7 +242,10 @@ fn exposure_stays_low() {
 fn systemd_understands_every_line() {
     let tree = tree();
     let files: Vec<String> = instances()
-        .chain(["tsh-agent-backup@erp.timer".to_owned()])
+        .chain(
+            ["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer", "tsh-agent-webhook.socket", "tsh-mail.socket"]
+                .map(str::to_owned),
+        )
         .map(|unit| tree.path().join(unit).to_str().unwrap().to_owned())
         .collect();
     let mut arguments = vec!["verify", "--man=no"];

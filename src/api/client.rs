@@ -1,5 +1,9 @@
 //! The calling side: what the command line uses.
 
+mod error;
+mod key;
+mod push;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -9,11 +13,15 @@ use zbus::connection::Builder;
 use zbus::proxy::{CacheProperties, OwnerChangedStream};
 use zbus::{Connection, Variant, fdo};
 
-use super::{NAME, Refusal, plain};
+pub use error::Error;
+
+use super::{NAME, gates, plain};
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::CareView;
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::gates::Override;
+use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Sha, Wanted};
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, HistoryRow, StatusView};
@@ -24,10 +32,17 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(250);
 
 #[zbus::proxy(interface = "sale.tsh.Agent1", default_service = "sale.tsh.Agent1", default_path = "/sale/tsh/Agent1")]
-trait Agent {
+pub(super) trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
+    async fn adopt(&self, app: &str, revision: &str, subject: &str) -> zbus::Result<u32>;
+    async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;
+    async fn lift(&self, app: &str, kind: &str) -> zbus::Result<()>;
+    async fn forgive(&self, app: &str, revision: &str) -> zbus::Result<String>;
+    async fn decide(&self, id: u32, approved: bool, reason: &str) -> zbus::Result<String>;
+    async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
+    async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
@@ -38,6 +53,7 @@ trait Agent {
     async fn verify_backup(&self, app: &str, name: &str) -> zbus::Result<u32>;
     async fn push_backups(&self, app: &str) -> zbus::Result<u32>;
     async fn prune_backups(&self, app: &str) -> zbus::Result<u32>;
+    async fn quarantines(&self, app: &str) -> zbus::Result<String>;
     async fn restore_plan(&self, app: &str, name: &str, release: u32) -> zbus::Result<String>;
     async fn restore_backup(&self, app: &str, name: &str, database: &str, release: u32) -> zbus::Result<u32>;
     async fn doomed_backups(&self, app: &str) -> zbus::Result<String>;
@@ -48,67 +64,10 @@ trait Agent {
     fn changed(&self, app: &str, id: u32, state: &str) -> zbus::Result<()>;
 }
 
-/// Why a call brought nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The core says no.
-    #[error(transparent)]
-    Refused(Refusal),
-    /// There is no bus to ask on.
-    #[error("the system bus cannot be reached: {0}")]
-    NoBus(String),
-    /// Nobody has the name.
-    #[error("the agent is not running")]
-    NotRunning,
-    /// The bus does not let this user ask.
-    #[error("the system bus does not let you talk to the agent")]
-    Denied,
-    /// The core went away in the middle, so what was asked may have been done.
-    #[error("the agent went away before it answered")]
-    Lost,
-    /// The answer is not one that this version knows.
-    #[error("the agent's answer is not understood: {0}")]
-    Strange(String),
-}
-
-impl From<zbus::Error> for Error {
-    fn from(error: zbus::Error) -> Self {
-        match error {
-            zbus::Error::MethodError(name, text, _) => {
-                let text = text.unwrap_or_default();
-                match Refusal::from_wire(&name, &text) {
-                    Some(refusal) => Self::Refused(refusal),
-                    // The bus asked systemd to start the core, and that failed.
-                    None if name.starts_with("org.freedesktop.systemd1.") => Self::NotRunning,
-                    None => Self::Strange(format!("{name}: {}", plain(&text))),
-                }
-            }
-            zbus::Error::FDO(error) => (*error).into(),
-            zbus::Error::InputOutput(_) => Self::Lost,
-            other => Self::Strange(other.to_string()),
-        }
-    }
-}
-
-impl From<fdo::Error> for Error {
-    fn from(error: fdo::Error) -> Self {
-        use fdo::Error as E;
-        match error {
-            E::ZBus(error) => error.into(),
-            E::ServiceUnknown(_) | E::NameHasNoOwner(_) | E::SpawnChildExited(_) | E::SpawnFailed(_) => {
-                Self::NotRunning
-            }
-            E::AccessDenied(_) => Self::Denied,
-            E::NoReply(_) | E::Timeout(_) | E::TimedOut(_) | E::Disconnected(_) => Self::Lost,
-            other => Self::Strange(plain(&other.to_string())),
-        }
-    }
-}
-
 /// A connection to the agent.
 pub struct Client {
     connection: Connection,
-    agent: AgentProxy<'static>,
+    pub(super) agent: AgentProxy<'static>,
     address: Option<String>,
 }
 
@@ -168,12 +127,21 @@ impl Client {
         Ok(watch)
     }
 
-    /// Asks for a deployment.
+    /// Asks for a deployment; `overrides` are gates that are passed whatever they answer.
     ///
     /// # Errors
     /// If it is refused, or the agent cannot be asked.
-    pub async fn deploy(&self, app: &App, wanted: Option<&Wanted>, force: bool) -> Result<DeploymentId, Error> {
-        let options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+    pub async fn deploy(
+        &self,
+        app: &App,
+        wanted: Option<&Wanted>,
+        force: bool,
+        overrides: &[Override],
+    ) -> Result<DeploymentId, Error> {
+        let mut options = if force { HashMap::from([("force", Variant::Bool(true))]) } else { HashMap::new() };
+        if !overrides.is_empty() {
+            options.insert(gates::OVERRIDES, gates::dictionary(overrides));
+        }
         Ok(DeploymentId(self.agent.deploy(app.as_str(), wanted.map_or("", Wanted::as_str), options).await?))
     }
 
@@ -191,6 +159,14 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn abort(&self, id: DeploymentId) -> Result<(), Error> {
         Ok(self.agent.abort(id.0).await?)
+    }
+
+    /// Takes up what ran before there was an agent; the number of its release.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn adopt(&self, app: &App, revision: &Sha, subject: &str) -> Result<ReleaseId, Error> {
+        Ok(ReleaseId(self.agent.adopt(app.as_str(), revision.as_str(), subject).await?))
     }
 
     /// Everything about one deployment.
@@ -257,6 +233,14 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn verify_backup(&self, app: &App, name: Option<&BackupName>) -> Result<u32, Error> {
         Ok(self.agent.verify_backup(app.as_str(), name.map_or("", BackupName::as_str)).await?)
+    }
+
+    /// The databases of an application that were set aside, oldest first.
+    ///
+    /// # Errors
+    /// If the agent cannot be asked.
+    pub async fn quarantines(&self, app: &App) -> Result<Vec<QuarantineView>, Error> {
+        view(&self.agent.quarantines(app.as_str()).await?)
     }
 
     /// What a restore would do.
@@ -370,7 +354,7 @@ impl Watch {
     }
 }
 
-fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(super) fn view<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let strange = |error: serde_json::Error| Error::Strange(error.to_string());
     let mut value = serde_json::from_str(text).map_err(strange)?;
     clean(&mut value);

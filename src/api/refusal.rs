@@ -18,6 +18,8 @@ pub enum Kind {
     Usage,
     /// The configuration on the server is wrong.
     Configuration,
+    /// Whoever asks may not.
+    Denied,
     /// Another deployment runs.
     Busy,
     /// No such deployment or release.
@@ -32,9 +34,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Usage,
         Self::Configuration,
+        Self::Denied,
         Self::Busy,
         Self::NotFound,
         Self::NotPossible,
@@ -48,6 +51,7 @@ impl Kind {
         match self {
             Self::Usage => "sale.tsh.Agent1.Error.Usage",
             Self::Configuration => "sale.tsh.Agent1.Error.Configuration",
+            Self::Denied => "sale.tsh.Agent1.Error.Denied",
             Self::Busy => "sale.tsh.Agent1.Error.Busy",
             Self::NotFound => "sale.tsh.Agent1.Error.NotFound",
             Self::NotPossible => "sale.tsh.Agent1.Error.NotPossible",
@@ -61,6 +65,7 @@ impl Kind {
     pub fn exit(self) -> Exit {
         match self {
             Self::Usage | Self::Configuration | Self::NotFound => Exit::Usage,
+            Self::Denied => Exit::Refused,
             Self::Busy => Exit::Busy,
             Self::NotPossible => Exit::Untouched,
             Self::NeedsOperator | Self::Internal => Exit::NeedsOperator,

@@ -7,7 +7,8 @@ use serde::Serialize;
 use zbus::message::Header;
 use zbus::{Connection, Variant, fdo};
 
-use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal};
+use super::face::Face;
+use super::{Caller, Core, INTERFACE, Kind, NAME, PATH, Refusal, gates, login};
 use crate::model::care::Kind as Care;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::step::Step;
@@ -20,7 +21,9 @@ use crate::model::step::Step;
 pub async fn serve(builder: zbus::connection::Builder<'_>, core: Arc<impl Core>) -> zbus::Result<Connection> {
     let connection = builder.build().await?;
     let bus = fdo::DBusProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
-    connection.object_server().at(PATH, Agent { core, bus }).await?;
+    let callers = Callers(bus);
+    connection.object_server().at(PATH, Face { core: Arc::clone(&core), callers: callers.clone() }).await?;
+    connection.object_server().at(PATH, Agent { core, callers }).await?;
     // By default a second core would take the name from the first; there must never be two.
     connection.request_name_with_flags(NAME, fdo::RequestNameFlags::DO_NOT_QUEUE).await?;
     Ok(connection)
@@ -36,9 +39,12 @@ pub async fn changed(connection: &Connection, app: &App, id: DeploymentId, state
 
 struct Agent<C> {
     core: Arc<C>,
-    /// Kept: making one costs far more than a call.
-    bus: fdo::DBusProxy<'static>,
+    callers: Callers,
 }
+
+/// Asks the bus who is who. Kept: making one costs far more than a call.
+#[derive(Clone)]
+pub(super) struct Callers(fdo::DBusProxy<'static>);
 
 #[zbus::interface(name = "sale.tsh.Agent1")]
 impl<C: Core> Agent<C> {
@@ -46,13 +52,14 @@ impl<C: Core> Agent<C> {
         &self,
         app: &str,
         wanted: &str,
-        options: HashMap<&str, Variant<'_>>,
+        mut options: HashMap<&str, Variant<'_>>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Refusal> {
         let by = self.caller(&header).await?;
+        let overrides = gates::overrides(&mut options)?;
         let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
         let force = flags(&options, &["force"])?.contains(&"force");
-        Ok(self.core.deploy(by, app.parse()?, wanted, force).await?.0)
+        Ok(self.core.deploy(by, app.parse()?, wanted, force, overrides).await?.0)
     }
 
     async fn rollback(
@@ -71,6 +78,60 @@ impl<C: Core> Agent<C> {
     async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
         let by = self.caller(&header).await?;
         self.core.abort(by, DeploymentId(id)).await
+    }
+
+    async fn adopt(
+        &self,
+        app: &str,
+        revision: &str,
+        subject: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.adopt(by, app.parse()?, revision.parse()?, subject.to_owned()).await?.0)
+    }
+
+    async fn hold(
+        &self,
+        app: &str,
+        kind: &str,
+        until: i64,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        let until = (until != 0).then_some(until);
+        self.core.hold(by, app.parse()?, gates::hold(kind)?, until, reason.to_owned()).await
+    }
+
+    async fn lift(&self, app: &str, kind: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.lift(by, app.parse()?, gates::hold(kind)?).await
+    }
+
+    async fn forgive(&self, app: &str, revision: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        Ok(self.core.forgive(by, app.parse()?, revision.to_owned()).await?.to_string())
+    }
+
+    async fn decide(
+        &self,
+        id: u32,
+        approved: bool,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.decide(by, DeploymentId(id), approved, reason.to_owned()).await
+    }
+
+    async fn audit(&self, app: &str, limit: u32) -> Result<String, Refusal> {
+        let app = if app.is_empty() { None } else { Some(app.parse()?) };
+        json(&self.core.audit(app, limit).await?)
+    }
+
+    async fn gates(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.gates(app.parse()?).await?)
     }
 
     async fn show(&self, id: u32) -> Result<String, Refusal> {
@@ -129,6 +190,10 @@ impl<C: Core> Agent<C> {
         self.core.care(by, app.parse()?, Care::Prune, None).await
     }
 
+    async fn quarantines(&self, app: &str) -> Result<String, Refusal> {
+        json(&self.core.quarantines(app.parse()?).await?)
+    }
+
     async fn restore_plan(&self, app: &str, name: &str, release: u32) -> Result<String, Refusal> {
         json(&self.core.restore_plan(app.parse()?, name.parse()?, some(release)).await?)
     }
@@ -161,6 +226,28 @@ impl<C: Core> Agent<C> {
         json(&self.core.care_of(id).await?)
     }
 
+    async fn add_key(
+        &self,
+        name: &str,
+        app: &str,
+        allow: Vec<String>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Refusal> {
+        let by = self.caller(&header).await?;
+        let allow = allow.iter().map(|word| word.parse()).collect::<Result<_, String>>();
+        let allow = allow.map_err(|why| Refusal::new(Kind::Usage, why))?;
+        self.core.add_key(by, name.parse()?, app.parse()?, allow).await
+    }
+
+    async fn keys(&self) -> Result<String, Refusal> {
+        json(&self.core.keys().await?)
+    }
+
+    async fn remove_key(&self, name: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.remove_key(by, name.parse()?).await
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     async fn version(&self) -> &str {
         env!("CARGO_PKG_VERSION")
@@ -177,12 +264,22 @@ impl<C: Core> Agent<C> {
 
 impl<C: Core> Agent<C> {
     async fn caller(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
+        self.callers.of(header).await
+    }
+}
+
+impl Callers {
+    pub(super) async fn of(&self, header: &Header<'_>) -> Result<Caller, Refusal> {
         let unknown = || Refusal::internal("the bus does not say who asks");
         let sender = header.sender().ok_or_else(unknown)?.to_owned();
-        let credentials = self.bus.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
+        let credentials = self.0.get_connection_credentials(sender.into()).await.map_err(|_| unknown())?;
         let uid = credentials.unix_user_id().ok_or_else(unknown)?;
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name) })
+        let (login, from) = match credentials.process_id() {
+            Some(pid) => login::of(self.0.inner().connection(), pid).await,
+            None => (None, None),
+        };
+        Ok(Caller { uid, name: user.map_or_else(|| format!("uid {uid}"), |user| user.name), login, from })
     }
 }
 
@@ -203,6 +300,6 @@ fn flags<'a>(options: &HashMap<&'a str, Variant<'_>>, known: &[&str]) -> Result<
     Ok(set)
 }
 
-fn json(view: &impl Serialize) -> Result<String, Refusal> {
+pub(super) fn json(view: &impl Serialize) -> Result<String, Refusal> {
     serde_json::to_string(view).map_err(|error| Refusal::internal(format!("a view cannot be written: {error}")))
 }

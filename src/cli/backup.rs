@@ -66,7 +66,7 @@ struct Now {
     detach: bool,
 }
 
-/// List the backups, newest first, and what is proven about each.
+/// List the backups, newest first, and what is proven about each; then the databases that were set aside.
 #[derive(Debug, clap::Args)]
 struct List {
     /// The application; needed only where there are several.
@@ -75,6 +75,9 @@ struct List {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// With --json: the databases that were set aside, in place of the backups.
+    #[arg(long, requires = "json")]
+    quarantines: bool,
 }
 
 /// Show everything about one backup.
@@ -166,13 +169,21 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             say::out(&render::backup::doomed(&doomed, &look));
             Ok(Exit::Good)
         }
-        Verb::List(List { app, json }) => {
+        Verb::List(List { app, json, quarantines }) => {
             let app = which::app(&client, app).await?;
+            if quarantines {
+                return say_json(&client.quarantines(&app).await?);
+            }
             let rows = client.backups(&app).await?;
             if json {
                 return say_json(&rows);
             }
             say::out(&render::backup::list(&rows, &look));
+            // A database that is down says nothing about the backups.
+            match client.quarantines(&app).await {
+                Ok(aside) => say::out(&render::quarantine::list(&aside, &look)),
+                Err(error) => say::err(&format!("\nwhat was set aside is not known: {error}\n")),
+            }
             Ok(Exit::Good)
         }
         Verb::Push(Push { app, detach }) => {

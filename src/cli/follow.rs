@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::groups::Groups;
 use super::render::{Look, ending, progress::Progress};
 use super::{Failure, journal, say, terminal};
 use crate::api::client::{Client, Error, News, Watch};
@@ -41,7 +42,9 @@ impl Session {
 
     /// Shows the deployment until it ends.
     pub async fn follow(mut self, id: DeploymentId, verbose: bool) -> Result<Exit, Failure> {
-        let mut screen = Screen { progress: Progress::default(), said: verbose.then(Said::default) };
+        let said = verbose.then(Said::default);
+        let (progress, waits) = (Progress::default(), String::new());
+        let mut screen = Screen { progress, waits, said, groups: Groups::here(), grouped: None };
         let every = if verbose || terminal::is_live() { Duration::from_secs(1) } else { Duration::from_secs(5) };
         loop {
             let news = match self.client.show(id).await {
@@ -91,7 +94,12 @@ fn lost(id: DeploymentId) -> Failure {
 
 struct Screen {
     progress: Progress,
+    /// What it waited for when that was last said.
+    waits: String,
     said: Option<Said>,
+    groups: Option<Groups>,
+    /// The step whose lines are being folded.
+    grouped: Option<Step>,
 }
 
 impl Screen {
@@ -100,14 +108,29 @@ impl Screen {
         say::out(&self.progress.heading(view, &look));
         loop {
             self.show_said(client, view, &look).await;
+            let running = self.progress.pending(view).first().is_some_and(|attempt| attempt.state == "running");
+            if !running || view.verdict.is_some() {
+                self.end_group(look.now);
+            }
             match self.progress.finished(view, &look) {
                 Some(line) => say::out(&line),
                 None => break,
             }
         }
+        self.show_waiting(view, &look);
         if terminal::is_live() {
             say::out(&self.progress.running(view, &look));
         }
+    }
+
+    /// What it waits for, whenever that is another thing; a live line alone would cut it off.
+    fn show_waiting(&mut self, view: &DeploymentView, look: &Look) {
+        let waiting = self.progress.pending(view).first().filter(|attempt| attempt.state == "waiting");
+        let words = waiting.map(|attempt| attempt.detail.clone()).unwrap_or_default();
+        if words != self.waits && !words.is_empty() {
+            say::out(&self.progress.waits(&words, look));
+        }
+        self.waits = words;
     }
 
     /// What the first unfinished step has said since the last time.
@@ -123,10 +146,22 @@ impl Screen {
                 break;
             }
             said.offset = next;
-            say::out(&self.progress.said(&said.lines(&bytes), look));
+            let lines = said.lines(&bytes);
+            if let (Some(groups), None, false) = (self.groups, self.grouped, lines.is_empty()) {
+                say::out(&groups.begin(attempt.step, look.now));
+                self.grouped = Some(attempt.step);
+            }
+            say::out(&self.progress.said(&lines, look));
         }
         if attempt.state != "running" {
             say::out(&self.progress.said(&said.lines(b"\n"), look));
+        }
+    }
+
+    /// Ends the group of a step that is over; its own line then stands outside, where it is seen.
+    fn end_group(&mut self, now: i64) {
+        if let (Some(groups), Some(step)) = (self.groups, self.grouped.take()) {
+            say::out(&groups.end(step, now));
         }
     }
 

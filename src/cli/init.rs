@@ -1,20 +1,27 @@
 //! `tsh-agent init <app>`: prepares this server for one application. Root runs it; running it again changes nothing.
 
+pub mod ask;
+mod data;
+mod keys;
+mod push;
+mod slots;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::{self, ConfigError, Database, Settings};
+use crate::config::{self, Channel, ConfigError, Settings};
+use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, Generated, credentials, database, door, folders, generated, has_door, units};
+use crate::init::{Facts, bus, door, folders, generated, has_door, hook, units};
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
-use crate::steps::sealed;
+use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 7] = [
+const USERS: [&str; 9] = [
     "tsh-agent",
     "tsh-agent-fetch",
     "tsh-agent-build",
@@ -22,16 +29,28 @@ const USERS: [&str; 7] = [
     "tsh-agent-migrate",
     "tsh-agent-rehearse",
     "tsh-agent-offsite",
+    "tsh-agent-webhook",
+    "tsh-agent-notify",
 ];
+/// Takes letters for sendmail.
+const MAIL: &str = "tsh-mail.socket";
 
 /// Prepare this server for an application, as root
 ///
-/// Running it again changes nothing. It reads `/etc/tsh-agent/apps/<app>.toml` and makes folders, drop-ins for the units, the policy for the
-/// application's units, the roles in PostgreSQL and the door for nginx. It starts no deployment.
+/// Where there is no `/etc/tsh-agent/apps/<app>.toml` yet it looks at the server (units, environment, database, port),
+/// asks for what it cannot find, and writes one. From the settings it makes folders, drop-ins for the units, the policy
+/// for the application's units, the roles in PostgreSQL and the door for nginx. Running it again changes nothing. It
+/// starts no deployment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The application.
     pub app: App,
+    /// A checkout of the application, to look at.
+    #[arg(long, value_parser = ask::checkout)]
+    pub from: Option<PathBuf>,
+    /// What is not looked for.
+    #[command(flatten)]
+    pub said: ask::Said,
 }
 
 /// Why a server could not be prepared. What was made before stays, and the next run goes on from there.
@@ -68,14 +87,27 @@ impl InitError {
 ///
 /// It cannot be prepared, or only in part.
 pub fn run(args: &Args) -> Result<Exit, InitError> {
-    prepare(&args.app)?;
-    Ok(Exit::Good)
-}
-
-fn prepare(app: &App) -> Result<(), InitError> {
+    let app = &args.app;
     if !Uid::effective().is_root() {
         return Err(InitError::NotRoot(app.clone()));
     }
+    if !paths::settings(app).exists() {
+        ask::settings(args)?;
+    } else if args.from.is_some() || args.said != (ask::Said { yes: args.said.yes, ..ask::Said::default() }) {
+        let what =
+            format!("{} is there already: change it, then call init without flags", paths::settings(app).display());
+        return Err(InitError::Refused(what));
+    }
+    prepare(app)?;
+    Ok(Exit::Good)
+}
+
+/// Makes everything that follows from the settings, as root.
+///
+/// # Errors
+///
+/// The server cannot be prepared, or only in part.
+pub fn prepare(app: &App) -> Result<(), InitError> {
     let settings = config::load(app)?;
     let facts = look(&settings)?;
 
@@ -89,19 +121,37 @@ fn prepare(app: &App) -> Result<(), InitError> {
     }
     let is_changed = |path: &Path| changed.iter().any(|changed| changed == path);
     make_folders(&settings, &facts, is_changed(&folders::table_path(app)))?;
-    environment(&settings)?;
-    keys(&settings)?;
+    data::environment(&settings)?;
+    keys::make(&settings)?;
+    let new_secret = push::webhook(&settings)?;
     if let Some(database) = &settings.database {
-        roles(database)?;
+        data::roles(database)?;
     }
     let in_units = changed.iter().any(|path| path.starts_with("/etc/systemd/system"));
     reload(in_units)?;
+    slots::enable(&settings)?;
     restart(app, is_changed(Path::new(&units::core_path(app))))?;
     backups(&settings, is_changed(Path::new(&units::timer_path(app))))?;
+    mail(&settings)?;
+    push::timer_and_users(
+        &settings,
+        is_changed(Path::new(&units::poll_path(app))),
+        is_changed(Path::new(&bus::policy_path(app))),
+    )?;
+    push::face(&settings, new_secret || is_changed(Path::new(&hook::drop_in_path(app))))?;
     if has_door(&settings) {
         hang_door(app, is_changed(&door::snippet_path(app)));
     }
     Ok(())
+}
+
+/// What the settings do not say, and the files that follow from them need.
+///
+/// # Errors
+///
+/// The server is not ready for these settings.
+pub fn facts(settings: &Settings) -> Result<Facts, InitError> {
+    look(settings)
 }
 
 /// What the machine says, before anything is changed.
@@ -143,13 +193,23 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
             warn(&format!("{} is missing: put the credentials of the store there (root, 0600)", path.display()));
         }
     }
+    for notice in &settings.notices.all {
+        let Some(secret) = &notice.secret else { continue };
+        if let Some(why) = machine::untrusted(secret) {
+            return refused(format!("secret of notice {}: {why}; systemd reads it as root", notice.name));
+        }
+        if !secret.exists() {
+            warn(&format!("{} is missing: until it is there (root, 0600) no notice is sent", secret.display()));
+        }
+    }
     if let Some(schedule) = &settings.backup.schedule
         && let Err(failure) = command(&["systemd-analyze", "calendar", "--", schedule], "")
     {
         return refused(format!("backup.schedule {schedule:?} is not one: {failure}"));
     }
     let mut unit_group = None;
-    for unit in settings.all_units() {
+    // The slots' units are written here.
+    for unit in settings.all_units().filter(|unit| !settings.is_slot(unit)) {
         let group = look_at_unit(&settings.app, unit)?;
         unit_group = unit_group.or(group);
     }
@@ -176,7 +236,7 @@ fn look_at_unit(app: &App, unit: &UnitName) -> Result<Option<String>, Failure> {
     }
     let current = folders::current(app).display().to_string();
     let runs_release = value("WorkingDirectory").starts_with(&current) || value("ExecStart").contains(&current);
-    if unit.as_str().ends_with(".service") && !runs_release {
+    if unit.as_str().ends_with(".service") && !runs_release && !Record::path_of(app).exists() {
         warn(&format!("{unit} does not run from {current}: set WorkingDirectory={current} (systemctl edit {unit})"));
     }
     Ok(Some(value("Group")).filter(|group| !group.is_empty()))
@@ -202,70 +262,6 @@ fn make_folders(settings: &Settings, facts: &Facts, table_changed: bool) -> Resu
         return Err(InitError::Refused(why));
     }
     tell(made(!link_before), &folders::current(app).display().to_string());
-    Ok(())
-}
-
-/// The application's secrets are root's, and a migration finds the database under its own name.
-fn environment(settings: &Settings) -> Result<(), InitError> {
-    let app = &settings.app;
-    let path = database::app_environment(app);
-    let shown = path.display();
-    let Ok(found) = fs::metadata(&path) else {
-        warn(&format!(
-            "{shown} is missing: put the environment of the application there (root, 0600), then init again"
-        ));
-        return Ok(());
-    };
-    if found.uid() != 0 || found.mode() & 0o077 != 0 {
-        warn(&format!("{shown} is not root's alone: chown root: {shown} && chmod 600 {shown}"));
-    }
-    let Some(Database { name, .. }) = &settings.database else { return Ok(()) };
-    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("read {shown}"), error))?;
-    let scheme = database::scheme(&text);
-    let file = database::migration_environment(app, name, scheme);
-    // Only once: an application may name its database in other variables, which a person then adds.
-    if file.path.exists() {
-        tell(Change::AlreadySo, &file.path.display().to_string());
-        return Ok(());
-    }
-    tell(machine::write(&file)?, &file.path.display().to_string());
-    if scheme.is_none() {
-        let edit = file.path.display();
-        warn(&format!("{shown} has no DATABASE_URL: if the application names its database otherwise, edit {edit}"));
-    }
-    Ok(())
-}
-
-/// What encrypted backups need here: a key behind the names of objects. An identity is a person's to make.
-fn keys(settings: &Settings) -> Result<(), InitError> {
-    if settings.backup.encrypt_to.is_empty() {
-        return Ok(());
-    }
-    let path = credentials::object_key(&settings.app);
-    let change = if path.exists() {
-        Change::AlreadySo
-    } else {
-        let random = sealed::new_key().map_err(|error| Failure::new("make a key", error))?;
-        machine::write(&Generated::secret(path.clone(), random))?
-    };
-    tell(change, &path.display().to_string());
-    let identity = credentials::identity(&settings.app);
-    if !identity.exists() {
-        warn(&format!("{} is missing, so no backup can be proven here: tsh-agent backup key", identity.display()));
-    }
-    Ok(())
-}
-
-fn roles(database: &Database) -> Result<(), InitError> {
-    let psql = |sql: &str| {
-        let argv =
-            ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-1", "-d", "postgres"];
-        command(&argv, sql)
-    };
-    let before = psql(database::STATE)?;
-    psql(&crate::database::roles_sql(&database.name, &database.owner))?;
-    let change = made(psql(database::STATE)? != before);
-    tell(change, &format!("roles tsh-agent and tsh-agent-migrate for database {}", database.name));
     Ok(())
 }
 
@@ -298,23 +294,45 @@ fn restart(app: &App, changed: bool) -> Result<(), InitError> {
 /// The timer of the daily backup runs if the settings want one.
 fn backups(settings: &Settings, changed: bool) -> Result<(), InitError> {
     let Some(timer) = settings.database.as_ref().map(|_| units::backup_timer(&settings.app)) else { return Ok(()) };
-    let is = |what: &str| command(&["systemctl", "--quiet", what, &timer], "").is_ok();
+    wind(&timer, settings.backup.schedule.clone(), "backup.schedule", changed)
+}
+
+/// A timer runs if the settings want it: then they say how often.
+fn wind(timer: &str, often: Option<String>, key: &str, changed: bool) -> Result<(), InitError> {
+    let is = |what: &str| command(&["systemctl", "--quiet", what, timer], "").is_ok();
     let runs = is("is-enabled") && is("is-active");
-    match &settings.backup.schedule {
-        Some(schedule) => {
+    match often {
+        Some(often) => {
             if !runs {
-                command(&["systemctl", "--quiet", "enable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "enable", "--now", timer], "")?;
             } else if changed {
-                command(&["systemctl", "restart", &timer], "")?;
+                command(&["systemctl", "restart", timer], "")?;
             }
-            tell(made(!runs || changed), &format!("{timer}: {schedule}"));
+            tell(made(!runs || changed), &format!("{timer}: {often}"));
         }
         None => {
             if runs {
-                command(&["systemctl", "--quiet", "disable", "--now", &timer], "")?;
+                command(&["systemctl", "--quiet", "disable", "--now", timer], "")?;
             }
-            tell(made(runs), &format!("{timer} is off, as backup.schedule says"));
+            tell(made(runs), &format!("{timer} is off, as {key} says"));
         }
+    }
+    Ok(())
+}
+
+/// Letters are taken if a notice of any application wants mail; one application does not switch it off for another.
+fn mail(settings: &Settings) -> Result<(), InitError> {
+    if !settings.notices.all.iter().any(|notice| matches!(notice.channel, Channel::Mail { .. })) {
+        return Ok(());
+    }
+    let is = |what: &str| command(&["systemctl", "--quiet", what, MAIL], "").is_ok();
+    let takes = is("is-enabled") && is("is-active");
+    if !takes {
+        command(&["systemctl", "--quiet", "enable", "--now", MAIL], "")?;
+    }
+    tell(made(!takes), &format!("{MAIL} takes letters for sendmail"));
+    if !Path::new("/usr/sbin/sendmail").exists() {
+        warn("/usr/sbin/sendmail is missing: install a mail server, such as msmtp-mta or postfix");
     }
     Ok(())
 }
@@ -343,7 +361,8 @@ fn made(yes: bool) -> Change {
     if yes { Change::Made } else { Change::AlreadySo }
 }
 
-fn tell(change: Change, what: &str) {
+/// A line about one thing.
+pub fn tell(change: Change, what: &str) {
     say(change.word(), what);
 }
 
@@ -351,6 +370,7 @@ fn warn(what: &str) {
     say("warning", what);
 }
 
-fn say(word: &str, what: &str) {
+/// A line: what happened to it, and what it is.
+pub fn say(word: &str, what: &str) {
     super::say::out(&format!("{word:<11} {what}\n"));
 }

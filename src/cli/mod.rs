@@ -1,27 +1,42 @@
 //! The command line: a verb a file. The comment on a verb's arguments is its help.
 
 mod abort;
+mod adopt;
+mod approve;
+mod audit;
 mod backup;
 mod check;
 mod core;
 mod deploy;
 mod failure;
 mod follow;
+mod forgive;
+mod freeze;
 mod generate;
+mod groups;
 mod history;
 mod init;
 mod journal;
+mod key;
+mod lock;
 mod logs;
+mod push_hint;
 mod recover;
+mod reject;
 pub mod render;
 mod restore;
+mod resume;
 mod rollback;
 pub mod say;
 mod show;
 mod status;
 mod step;
 pub mod terminal;
+mod unfreeze;
+mod unlock;
 mod watch;
+mod webhook;
+mod where_now;
 mod which;
 
 use clap::{Parser, Subcommand};
@@ -60,9 +75,23 @@ enum Command {
     Logs(logs::Args),
     Watch(watch::Args),
     Abort(abort::Args),
+    Where(where_now::Args),
+    Lock(lock::Args),
+    Unlock(unlock::Args),
+    Freeze(freeze::Args),
+    Unfreeze(unfreeze::Args),
+    Resume(resume::Args),
+    Forgive(forgive::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    Audit(audit::Args),
     Backup(backup::Args),
     Check(check::Args),
     Init(init::Args),
+    Adopt(adopt::Args),
+    PushHint(push_hint::Args),
+    Webhook(webhook::Args),
+    Key(key::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     #[command(hide = true)]
@@ -88,11 +117,25 @@ impl Cli {
             Command::Logs(args) => wait(logs::run(args)),
             Command::Watch(args) => wait(watch::run(args)),
             Command::Abort(args) => wait(abort::run(args)),
+            Command::Where(args) => wait(where_now::run(args)),
+            Command::Lock(args) => wait(lock::run(args)),
+            Command::Unlock(args) => wait(unlock::run(args)),
+            Command::Freeze(args) => wait(freeze::run(args)),
+            Command::Unfreeze(args) => wait(unfreeze::run(args)),
+            Command::Resume(args) => wait(resume::run(args)),
+            Command::Forgive(args) => wait(forgive::run(args)),
+            Command::Approve(args) => wait(approve::run(args)),
+            Command::Reject(args) => wait(reject::run(args)),
+            Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
+            Command::Adopt(args) => wait(adopt::run(args)),
+            Command::PushHint(args) => wait(push_hint::run(args)),
+            Command::Webhook(args) => wait(webhook::run(args)),
+            Command::Key(args) => wait(key::run(args)),
             Command::Generate(args) => generate::run(&args),
             Command::Core(args) => wait(core::run(args)),
             Command::Recover(args) => wait(recover::run(args)),

@@ -30,21 +30,40 @@ fn the_help() {
     Usage: tsh-agent <COMMAND>
 
     Commands:
-      deploy    Deploy a revision, and watch until it is live and verified
-      rollback  Go back to a release that was live before, and watch until it is
-                verified
-      status    Show what is live now, and whether it is well
-      history   List the last deployments, newest first
-      show      Show everything about one deployment
-      logs      Show the journal of one deployment: the agent, its steps, and the
-                application as it started it
-      watch     Watch a deployment until it ends; the exit code is its result
-      abort     Stop a running deployment, and undo what it did
-      backup    Take, prove, list, restore and prune backups of the database
-      check     Look at everything that a deployment needs, and name what mends it.
-                Changes nothing
-      init      Prepare this server for an application, as root
-      help      Print this message or the help of the given subcommand(s)
+      deploy     Deploy a revision, and watch until it is live and verified
+      rollback   Go back to a release that was live before, and watch until it is
+                 verified
+      status     Show what is live now, and whether it is well
+      history    List the last deployments, newest first
+      show       Show everything about one deployment
+      logs       Show the journal of one deployment: the agent, its steps, and the
+                 application as it started it
+      watch      Watch a deployment until it ends; the exit code is its result
+      abort      Stop a running deployment, and undo what it did
+      where      Can I deploy now? Shows what every gate answers, and who can lift
+                 it
+      lock       Lock the application: nothing is deployed until `unlock`
+      unlock     Take the lock away
+      freeze     Freeze the application: nothing is deployed until a moment
+      unfreeze   End the freeze before its time
+      resume     Let triggers deploy again, which a rollback has paused
+      forgive    Let triggers try a revision again that failed here
+      approve    Approve a deployment that waits for it
+      reject     Reject a deployment that waits for approval; it ends as refused
+      audit      Show who did what; `audit verify` tells whether somebody has
+                 changed it
+      backup     Take, prove, list, restore and prune backups of the database
+      check      Look at everything that a deployment needs, and name what mends it.
+                 Changes nothing
+      init       Prepare this server for an application, as root
+      adopt      Take over an application that runs from a checkout, as root, while
+                 it runs
+      push-hint  Say that something may have been pushed, for hooks/post-receive of
+                 a repository on this server
+      webhook    Show what to enter at the forge, or make a new secret. Root's
+      key        Keys with which programs, such as a CI job, ask for deployments and
+                 how they ended
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -87,6 +106,13 @@ fn the_help_of_deploy() {
           --force
               Deploy it again even if it is live already
 
+          --override <GATE>
+              Pass this gate whatever it answers; with a --reason each, which is put
+              on record
+
+          --reason <TEXT>
+              Why the gate is passed
+
           --detach
               Do not watch. Exit code 0 then only means that the deployment was
               accepted
@@ -120,7 +146,7 @@ fn a_bad_name_is_refused_with_its_rule() {
 #[test]
 fn every_refusal_has_its_exit_code() {
     let codes = Kind::ALL.map(|kind| Failure::from(Error::Refused(Refusal::new(kind, "no"))).exit as u8);
-    assert_eq!(codes, [2, 2, 5, 2, 1, 4, 4]);
+    assert_eq!(codes, [2, 2, 6, 5, 2, 1, 4, 4]);
 }
 
 #[test]

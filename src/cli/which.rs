@@ -35,7 +35,7 @@ pub fn only(mut apps: Vec<App>) -> Result<App, Failure> {
 /// The deployment that runs now.
 pub async fn running(client: &Client) -> Result<DeploymentId, Failure> {
     let rows = client.history(None, RECENT).await?;
-    let running: Vec<_> = rows.iter().filter(|row| row.state == "running").collect();
+    let running: Vec<_> = rows.iter().filter(|row| matches!(row.state.as_str(), "running" | "waiting")).collect();
     match (running.as_slice(), rows.first()) {
         ([row], _) => Ok(row.id),
         ([], Some(last)) => Err(Failure::new(Exit::Usage, "no deployment is running")

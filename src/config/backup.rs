@@ -16,6 +16,7 @@ pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
         "max_age",
         "folders",
         "encrypt_to",
+        "alarm",
     ])?;
     Ok(Backup {
         schedule: table.optional("schedule", schedule)?.unwrap_or_else(|| Some("03:15".to_owned())),
@@ -26,11 +27,20 @@ pub(super) fn read(table: &Table<'_>, state: &[String]) -> Read<Backup> {
             .optional("encrypt_to", |value| value.list("a list of recipients", recipient))?
             .unwrap_or_default(),
         folders: table.optional("folders", folders(state))?.unwrap_or_else(|| usual(state)),
+        alarm: table.optional("alarm", alarm)?.unwrap_or(Some(Duration::from_hours(48))),
         hash_limit: table.optional("hash_limit", size)?.unwrap_or(20_000_000_000),
         max_age: table
             .optional("max_age", duration(Duration::from_mins(1), Duration::from_hours(24 * 365)))?
             .unwrap_or(Duration::from_hours(24)),
     })
+}
+
+/// From when on it is worth a warning that nothing newer is proven.
+fn alarm(value: &Value<'_>) -> Read<Option<Duration>> {
+    if value.raw().as_str() == Some("never") {
+        return Ok(None);
+    }
+    duration(Duration::from_hours(1), Duration::from_hours(24 * 90))(value).map(Some)
 }
 
 /// systemd itself says whether it is one, when `init` writes it down; here, that it is only one line of one setting.

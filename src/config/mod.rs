@@ -1,8 +1,8 @@
 //! Configuration: root's files, read once, validated, and then just values.
 //!
 //! `read` finds the files, `document` knows where in them everything stands, `values` reads single values, and
-//! there is a file for each table: `source`, `build`, `backup`, `service`, `database`, `rehearsal`,
-//! `probe`.
+//! there is a file for each table: `source`, `push`, `build`, `backup`, `service`, `database`, `rehearsal`,
+//! `gates`, `probe`, `notices`.
 
 mod backup;
 mod build;
@@ -11,8 +11,11 @@ mod document;
 mod error;
 #[cfg(test)]
 mod example;
+mod gates;
+mod notices;
 mod offsite;
 mod probe;
+mod push;
 mod read;
 #[cfg(test)]
 mod refusals;
@@ -20,6 +23,7 @@ mod rehearsal;
 mod service;
 mod settings;
 mod source;
+mod strategy;
 #[cfg(test)]
 pub mod testing;
 mod values;
@@ -30,3 +34,4 @@ pub const EXAMPLE: &str = include_str!("../../config/tsh-erp.toml");
 pub use error::ConfigError;
 pub use read::{apps, load, parse};
 pub use settings::*;
+pub use strategy::*;

@@ -14,7 +14,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const REQUEST: Duration = Duration::from_secs(2);
 
 pub(super) fn read(table: &Table<'_>, with_database: bool) -> Read<ProbePlan> {
-    table.known(&["deadline", "interval", "successes", "bake", "http", "tcp", "command"])?;
+    table.known(&["deadline", "interval", "successes", "bake", "users", "http", "tcp", "command"])?;
     let second = Duration::from_secs(1);
     let hour = Duration::from_hours(1);
     let deadline = table.optional("deadline", duration(second, hour))?.unwrap_or(Duration::from_mins(1));
@@ -43,7 +43,8 @@ pub(super) fn read(table: &Table<'_>, with_database: bool) -> Read<ProbePlan> {
             "nothing would prove that a release is healthy; add [[probe.http]], [[probe.tcp]] or [[probe.command]]";
         return Err(table.wrong(problem));
     }
-    Ok(ProbePlan { probes, deadline, interval, successes, bake })
+    let users = table.optional("users", url)?;
+    Ok(ProbePlan { probes, deadline, interval, successes, bake, users })
 }
 
 fn timeout(table: &Table<'_>, deadline: Duration) -> Read<Duration> {

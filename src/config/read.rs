@@ -7,7 +7,9 @@ use std::path::Path;
 use super::document::{Document, MAX_SIZE, Read, Table, too_large};
 use super::settings::{Probe, ProbePlan, Role, Service};
 use super::values::number;
-use super::{ConfigError, Settings, backup, build, database, offsite, probe, rehearsal, service, source};
+use super::{
+    ConfigError, Settings, backup, build, database, gates, notices, offsite, probe, push, rehearsal, service, source,
+};
 use crate::model::names::{App, BadName};
 use crate::paths;
 
@@ -29,34 +31,53 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let document = Document::new(file, text);
     let tree = document.tree()?;
     let root = document.root(&tree);
-    root.known(&["source", "build", "service", "database", "backup", "offsite", "rehearsal", "probe", "retention"])?;
+    root.known(&[
+        "source",
+        "push",
+        "build",
+        "service",
+        "database",
+        "backup",
+        "offsite",
+        "gates",
+        "rehearsal",
+        "probe",
+        "retention",
+        "notices",
+    ])?;
     let retention = root.table("retention")?;
     retention.known(&["keep_releases", "quarantine_days"])?;
     let quarantine_days = retention.optional("quarantine_days", number(1..=3650))?.unwrap_or(30);
 
     let source = source::read(&root.table("source")?)?;
+    let push = push::read(&root.table("push")?, &source)?;
     let build = build::read(&root.table("build")?)?;
-    let service = service::read(&root.table("service")?)?;
+    let service = service::read(app, &root.table("service")?)?;
     let database = root.optional("database", |value| database::read(value, quarantine_days))?;
     let backup = backup::read(&root.table("backup")?, &service.state)?;
     let offsite =
         root.has("offsite").then(|| root.table("offsite").and_then(|table| offsite::read(&table))).transpose()?;
+    let gates = gates::read(&root.table("gates")?)?;
     let rehearsal = rehearsal::read(&root.table("rehearsal")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;
     let keep_releases = retention.optional("keep_releases", number(1..=100))?.unwrap_or(5);
+    let notices = notices::read(&root.table("notices")?)?;
 
     Ok(Settings {
         app: app.clone(),
         source,
+        push,
         build,
         service,
         database,
         backup,
         offsite,
+        gates,
         rehearsal,
         probe,
         keep_releases,
+        notices,
     })
 }
 

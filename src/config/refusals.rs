@@ -43,14 +43,17 @@ fn said(from: &str, to: &str) -> String {
 }
 
 /// Changes to the good text, each like a diff, and after `=` what is said about it.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 10] = [
     include_str!("refusals/document.txt"),
     include_str!("refusals/source.txt"),
+    include_str!("refusals/push.txt"),
     include_str!("refusals/build.txt"),
     include_str!("refusals/service.txt"),
     include_str!("refusals/database.txt"),
     include_str!("refusals/backup.txt"),
+    include_str!("refusals/gates.txt"),
     include_str!("refusals/probe.txt"),
+    include_str!("refusals/notices.txt"),
 ];
 
 #[test]

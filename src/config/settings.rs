@@ -1,10 +1,20 @@
 //! One application's settings: validated, ready to use. A function that holds them never validates again.
 
+mod probe;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::names::{App, UnitName};
+use sha2::{Digest, Sha256};
+
+pub use probe::{Http, Probe, ProbePlan};
+
+use super::strategy::Serve;
+use crate::model::gates::Rules;
+use crate::model::names::{App, NoticeName, UnitName};
+use crate::model::notice::Moment;
+use crate::model::trigger::Forge;
 
 /// Everything `/etc/tsh-agent/apps/<app>.toml` says, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +23,8 @@ pub struct Settings {
     pub app: App,
     /// Where the code comes from.
     pub source: Source,
+    /// What goes live by itself.
+    pub push: Push,
     /// How a release is built.
     pub build: Build,
     /// What runs it.
@@ -23,12 +35,82 @@ pub struct Settings {
     pub backup: Backup,
     /// Where backups are carried to, if they are.
     pub offsite: Option<Offsite>,
+    /// What must agree before a deployment goes on.
+    pub gates: Rules,
     /// How a release is tried on a copy of its database.
     pub rehearsal: Rehearsal,
     /// How to tell that it is healthy.
     pub probe: ProbePlan,
     /// How many releases are kept beside the live one.
     pub keep_releases: usize,
+    /// Who is told about its deployments.
+    pub notices: Notices,
+}
+
+/// Who is told about deployments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notices {
+    /// What this server is for, as notices and the forge name it: "production".
+    pub environment: String,
+    /// After this time a notice that cannot be sent is given up.
+    pub give_up: Duration,
+    /// Each of them.
+    pub all: Vec<Notice>,
+}
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its name.
+    pub name: NoticeName,
+    /// Of which moments; a forge is told of all.
+    pub on: Vec<Moment>,
+    /// A file of root's with the password, token or address that nobody else may read.
+    pub secret: Option<PathBuf>,
+    /// How.
+    pub channel: Channel,
+}
+
+/// How somebody is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Channel {
+    /// JSON, signed with the secret.
+    Webhook {
+        /// Where to.
+        url: String,
+    },
+    /// A message in Slack or in what understands the same; the secret is the address.
+    Slack,
+    /// A message in Discord; the secret is the address.
+    Discord,
+    /// A message of a bot in Telegram; the secret is the bot's token.
+    Telegram {
+        /// The server of the interface for bots.
+        url: String,
+        /// The chat.
+        chat: String,
+    },
+    /// A message of ntfy; the secret, if there is one, is the access token.
+    Ntfy {
+        /// The server with the topic.
+        url: String,
+    },
+    /// Mail, through `sendmail` on this server.
+    Mail {
+        /// To whom.
+        to: Vec<String>,
+        /// From whom; sendmail decides if it is not named.
+        from: Option<String>,
+    },
+    /// Deployments and statuses of commits in a forge; the secret is the access token.
+    Forge {
+        /// Which kind of forge.
+        forge: Forge,
+        /// Its interface.
+        url: String,
+        /// The repository, `owner/name`.
+        repository: String,
+    },
 }
 
 /// Where the code comes from.
@@ -44,6 +126,19 @@ pub struct Source {
     pub known_hosts: PathBuf,
     /// Time for the whole fetch.
     pub timeout: Duration,
+}
+
+/// What goes live by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The forge whose webhooks are taken.
+    pub webhook: Option<Forge>,
+    /// The repository as that forge names it.
+    pub repository: String,
+    /// How often the remote is asked.
+    pub poll: Option<Duration>,
+    /// Users of this server who may say that something was pushed.
+    pub users: Vec<String>,
 }
 
 /// How a release is built.
@@ -106,8 +201,12 @@ pub struct Service {
     pub user: String,
     /// Its units, in the order in which they are started; stopped in the reverse order.
     pub units: Vec<Unit>,
+    /// How a release takes over, and what the launcher serves.
+    pub serve: Serve,
     /// Folders below `/srv/<app>/shared` that belong to it, for example `uploads` and `logs`.
     pub state: Vec<String>,
+    /// Those of them that everybody on the server may read.
+    pub public: Vec<String>,
     /// Time for all units to stop.
     pub stop_timeout: Duration,
 }
@@ -174,6 +273,8 @@ pub struct Backup {
     pub folders: Vec<String>,
     /// Tables that are larger, in bytes, are counted and not hashed.
     pub hash_limit: u64,
+    /// How old the newest proven backup may be before `check` warns; `None`: it never does.
+    pub alarm: Option<Duration>,
     /// How old the newest proven backup may be when a deployment that makes none migrates.
     pub max_age: Duration,
 }
@@ -268,66 +369,15 @@ impl Migrations {
     }
 }
 
-/// How to tell that a release is healthy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProbePlan {
-    /// The probes; all must pass.
-    pub probes: Vec<Probe>,
-    /// Time from the start of the units until the probes must have passed.
-    pub deadline: Duration,
-    /// Time between two rounds.
-    pub interval: Duration,
-    /// Rounds that must pass in a row.
-    pub successes: u32,
-    /// How long the release must stay healthy before it is the good one.
-    pub bake: Duration,
-}
-
-/// One probe.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Probe {
-    /// An HTTP request to the application itself, not through nginx.
-    Http(Box<Http>),
-    /// A TCP connection.
-    Tcp {
-        /// `host:port`.
-        address: String,
-        /// Time for it.
-        timeout: Duration,
-    },
-    /// A command of root's, run as the application's user in the release's working directory.
-    Command {
-        /// The command.
-        argv: Vec<String>,
-        /// Time for it.
-        timeout: Duration,
-    },
-}
-
-/// An HTTP probe.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Http {
-    /// `http://127.0.0.1:8000/health`.
-    pub url: String,
-    /// The `Host` header, if not the address's own.
-    pub host: Option<String>,
-    /// The status that must come back.
-    pub status: u16,
-    /// Text that the body must contain.
-    pub body: Option<String>,
-    /// JSON pointer → value that must be there.
-    pub json: BTreeMap<String, serde_json::Value>,
-    /// Header → value that must be there.
-    pub headers: BTreeMap<String, String>,
-    /// JSON pointer to the revision the process runs, which must be the intended one.
-    pub revision: Option<String>,
-    /// JSON pointer to the schema revision, which must be what the release wants.
-    pub schema: Option<String>,
-    /// Time for one request.
-    pub timeout: Duration,
-}
-
 impl Settings {
+    /// A name for everything these settings say: what is said otherwise has another name. It holds for one version of
+    /// the agent, for another may know more settings.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let hash = Sha256::digest(format!("{self:?}"));
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Units with this role, in order.
     pub fn units(&self, role: Role) -> impl Iterator<Item = &UnitName> {
         self.service.units.iter().filter(move |unit| unit.role == role).map(|unit| &unit.name)

@@ -18,6 +18,7 @@ pub fn settings() -> Settings {
             known_hosts: "/etc/tsh-agent/known_hosts".into(),
             timeout: Duration::from_secs(120),
         },
+        push: Push { webhook: None, repository: "srv/git/erp".into(), poll: None, users: vec![] },
         build: Build {
             workdir: "".into(),
             venv: ".venv".into(),
@@ -34,7 +35,9 @@ pub fn settings() -> Settings {
         service: Service {
             user: "deploy".into(),
             units: vec![unit("erp.service", Role::Web), unit("erp-worker.service", Role::Worker)],
+            serve: Serve { strategy: Strategy::Restart, app: None, listen: None, drain: Duration::from_secs(20) },
             state: vec![],
+            public: vec![],
             stop_timeout: Duration::from_secs(30),
         },
         database: Some(Database {
@@ -62,6 +65,7 @@ pub fn settings() -> Settings {
             encrypt_to: Vec::new(),
             folders: vec!["uploads".to_owned()],
             hash_limit: 20_000_000_000,
+            alarm: None,
             max_age: Duration::from_hours(24),
         },
         rehearsal: Rehearsal {
@@ -71,13 +75,28 @@ pub fn settings() -> Settings {
             timeout: Duration::from_secs(60),
         },
         offsite: None,
+        gates: Default::default(),
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),
             interval: Duration::from_millis(250),
             successes: 3,
             bake: Duration::from_secs(10),
+            users: None,
         },
         keep_releases: 5,
+        notices: Notices { environment: "production".to_owned(), give_up: Duration::from_hours(24), all: Vec::new() },
     }
+}
+
+/// The same in two slots.
+#[must_use]
+pub fn slots() -> Settings {
+    let mut settings = settings();
+    let unit = |name: &str| Unit { name: name.parse().unwrap(), role: Role::Web };
+    settings.service.units.splice(..1, [unit("erp@a.service"), unit("erp@b.service")]);
+    settings.service.serve.strategy = Strategy::Slots;
+    settings.service.serve.app = Some("erp.main:app".into());
+    settings.service.serve.listen = Some("127.0.0.1:8000".parse().unwrap());
+    settings
 }

@@ -1,24 +1,38 @@
 //! Each entry of a journal is told three times: to the system's journal, to whoever watches on the bus, and in the
 //! status of the service.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
 
 use super::News;
+use super::audit::Anchors;
 use crate::events::Event;
 use crate::host::notify;
+use crate::model::gates::{Judgement, Ruling};
 use crate::model::journal::{Fact, Journal, Output, Restored};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId};
+use crate::model::notice::Moment;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::store::Store;
 
 /// Tells until nobody writes any more.
-pub async fn announce(bus: zbus::Connection, store: Store, mut heard: mpsc::UnboundedReceiver<News>) {
+pub async fn announce(
+    bus: zbus::Connection,
+    store: Store,
+    anchors: Arc<Anchors>,
+    mut heard: mpsc::UnboundedReceiver<News>,
+    changes: watch::Sender<()>,
+    post: Arc<tokio::sync::Notify>,
+) {
     while let Some((app, id, fact)) = heard.recv().await {
+        anchors.write().await;
         // Without it the line has fewer fields, and is written all the same.
         let journal = store.journal(id).await.unwrap_or_default();
         log(&About::new(app.clone(), id, &journal, &fact), &fact);
+        changes.send_replace(());
         let state = word(&fact);
         notify::status(&match &fact {
             Fact::Ended { verdict, .. } => format!("ready; {app} deployment {id} {}", verdict.word()),
@@ -27,6 +41,7 @@ pub async fn announce(bus: zbus::Connection, store: Store, mut heard: mpsc::Unbo
         if let Err(error) = crate::api::changed(&bus, &app, id, &state).await {
             tracing::warn!("nobody could be told of {app} deployment {id}: {error}");
         }
+        post.notify_one();
     }
 }
 
@@ -35,12 +50,15 @@ fn word(fact: &Fact) -> String {
     match fact {
         Fact::Accepted(_) => "accepted".to_owned(),
         Fact::Intent { step, .. } => step.word().to_owned(),
+        Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement) => "waiting".to_owned(),
         Fact::Done { step, .. } => format!("{} done", step.word()),
         Fact::Failed { step, .. } => format!("{} failed", step.word()),
         Fact::Void { step } => format!("{} void", step.word()),
         Fact::Resumed => "resumed".to_owned(),
         Fact::AbortAsked { .. } => "aborting".to_owned(),
+        Fact::Superseded { .. } => "superseded".to_owned(),
         Fact::Retried { .. } => "retried".to_owned(),
+        Fact::Felt(_) => "measured".to_owned(),
         Fact::Ended { verdict, .. } => verdict.word().to_owned(),
     }
 }
@@ -101,9 +119,12 @@ fn log(about: &About, fact: &Fact) {
     let (app, id) = (&about.app, about.id);
     match fact {
         Fact::Accepted(order) => {
-            tell!(info, about, Some(Event::Accepted), "deployment {id} of {app} accepted from {}", order.by);
+            tell!(info, about, Some(Event::Accepted), "{}", Moment::Accepted.sentence(id, app, &order.by));
         }
         Fact::Intent { step, .. } => tell!(info, about, none, "step {} begins", step.word()),
+        Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement) => {
+            tell!(info, about, Some(Event::Waiting), "deployment {id} of {app} waits: {}", judgement.words());
+        }
         Fact::Done { step, out } => tell!(info, about, event(*step, out), "step {} is done", step.word()),
         Fact::Failed { step, cause } => {
             tell!(error, about, Some(Event::StepFailed), "step {} failed: {}", step.word(), cause.what);
@@ -111,10 +132,15 @@ fn log(about: &About, fact: &Fact) {
         Fact::Void { step } => tell!(info, about, none, "step {} had no effect", step.word()),
         Fact::Resumed => tell!(warn, about, none, "deployment {id} of {app} goes on"),
         Fact::AbortAsked { by } => tell!(warn, about, none, "{by} asked to abort deployment {id}"),
+        Fact::Superseded { by } => tell!(warn, about, none, "a newer order came from {by}"),
         Fact::Retried { by } => tell!(warn, about, none, "{by} asked to try the rollback again"),
+        Fact::Felt(felt) => {
+            let (down, slowest) = (felt.down_ms, felt.slowest_ms);
+            tell!(info, about, none, "users felt {down} ms of downtime; their slowest answer took {slowest} ms");
+        }
         Fact::Ended { verdict, note } => {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-            let text = format!("deployment {id} of {app} {}{note}", verdict.word());
+            let text = Moment::Ended(*verdict).sentence(id, app, "") + &note;
             if verdict.exit() == crate::model::outcome::Exit::Good {
                 tell!(info, about, Some(Event::from(*verdict)), "{text}");
             } else {
@@ -122,6 +148,10 @@ fn log(about: &About, fact: &Fact) {
             }
         }
     }
+}
+
+fn waits(judgement: &Judgement) -> bool {
+    matches!(judgement.ruling(), Ruling::Wait(_))
 }
 
 fn event(step: Step, out: &Output) -> Option<Event> {
@@ -158,6 +188,9 @@ mod tests {
             revision: None,
             by: "root".to_owned(),
             force: false,
+            slots: false,
+            overrides: Vec::new(),
+            who: Default::default(),
             trigger: Trigger::Person,
         });
         let intent = |step| Fact::Intent { step, before: Before::Nothing };

@@ -4,25 +4,37 @@
 //! which takes some seconds for each GB; a proof, which takes longer and touches nothing of production, gives way and
 //! is stopped.
 
+mod run;
+
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Kind as Refused, Refusal};
 use crate::config::Settings;
-use crate::deploy::world::{StepNow, World};
 use crate::events::Event;
-use crate::host::machine::{Machine, now};
+use crate::host::machine::now;
 use crate::host::{backups, chain, files};
-use crate::model::backup::Doomed;
-use crate::model::care::{Care, CareView, Kind, Part, Progress};
-use crate::model::journal::{Cause, Output};
+use crate::model::backup::BackupRow;
+use crate::model::care::{Care, CareView, Kind, Part};
+use crate::model::journal::Cause;
 use crate::model::names::{App, BackupName, DeploymentId};
-use crate::model::request::{Report, Request, Work};
-use crate::model::retention::{self, Kept, Rule};
-use crate::store::StoreError;
+use crate::model::request::Work;
+use crate::store::{Store, StoreError};
+
+/// Where the record of a care is kept.
+struct Kept<'a> {
+    store: &'a Store,
+    id: u32,
+}
+
+impl run::Record for Kept<'_> {
+    async fn keep(&mut self, care: &Care) -> Result<(), StoreError> {
+        self.store.keep_care(self.id, care).await
+    }
+}
 
 /// A care that runs now.
 pub(super) struct Caring {
@@ -79,7 +91,9 @@ impl Daemon {
 
     fn which(app: &App, wanted: Option<BackupName>) -> Result<BackupName, Refusal> {
         let all = backups::all(app).map_err(unreadable)?;
-        let mut names = all.iter().map(|view| &view.row.name);
+        // The newest is one of the live database.
+        let own = |row: &&BackupRow| wanted.is_some() || row.quarantine.is_none();
+        let mut names = all.iter().map(|view| &view.row).filter(own).map(|row| &row.name);
         let found = match &wanted {
             Some(wanted) => names.find(|name| *name == wanted),
             None => names.next(),
@@ -91,9 +105,10 @@ impl Daemon {
         })
     }
 
-    async fn open_deployment(&self, app: &App) -> Result<Option<(App, DeploymentId)>, Refusal> {
-        let open = self.store.open_deployments().await.map_err(broken)?;
-        Ok(open.into_iter().find(|(of, _)| of == app))
+    pub(super) async fn open_deployment(&self, app: &App) -> Result<Option<(App, DeploymentId)>, Refusal> {
+        // One that waits for its gates, perhaps for days, touches nothing; before it goes on it lets a backup end.
+        let last = self.store.history(Some(app), 1).await.map_err(broken)?;
+        Ok(last.into_iter().find(|row| row.state == "running").map(|row| (row.app, row.id)))
     }
 
     fn other_care(&self, app: &App) -> Refusal {
@@ -134,7 +149,7 @@ impl Daemon {
                         Ok(_) => "the machine was restarted meanwhile; what was half done is swept away".to_owned(),
                         Err(error) => error.to_string(),
                     };
-                    end_with(&mut care, Cause::new(why));
+                    run::end_with(&mut care, Cause::new(why));
                     self.store.keep_care(id, &care).await?;
                     tell(&app, id, &care);
                 }
@@ -143,7 +158,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn launch_care(self: &Arc<Self>, settings: Settings, id: u32, mut care: Care) {
+    pub(super) fn launch_care(self: &Arc<Self>, settings: Settings, id: u32, mut care: Care) {
         let (stop, asked) = watch::channel(None);
         let exclusive = care.next().is_some_and(Part::is_exclusive);
         let caring = Caring { id, kind: care.kind, by: care.by.clone(), exclusive, stop };
@@ -156,7 +171,12 @@ impl Daemon {
                 tokio::time::sleep(super::AGAIN).await;
             }
             daemon.caring().remove(&app);
+            daemon.make_room(&app);
             tell(&app, id, &care);
+            // Only after a good end, or what fails would be tried again and again; and not after what a person asked for.
+            if care.failure().is_none() && matches!(care.kind, Kind::Daily | Kind::Prune | Kind::Quarantine) {
+                daemon.tend(&settings).await;
+            }
         });
     }
 
@@ -168,49 +188,23 @@ impl Daemon {
         care: &mut Care,
         stop: watch::Receiver<Option<String>>,
     ) -> Result<(), StoreError> {
-        let mut machine = Machine {
-            settings: settings.clone(),
-            id: DeploymentId(0),
-            written: 0,
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort: stop.clone(),
-            abort_noted: false,
-            news: self.news.clone(),
-        };
+        let (_, mut nobody) = mpsc::unbounded_channel();
+        let mut machine = self.machine(settings, DeploymentId(0), 0, stop.clone(), &mut nobody);
         while let Some(part) = care.next() {
             let attached = care.open().is_some();
             if !attached && !self.may_begin(&settings.app, part).await {
-                close(care, begun(part, String::new()), "skipped", "a deployment runs: left for the next time", None);
-                self.store.keep_care(id, care).await?;
+                self.until_settled().await;
                 continue;
             }
-            let outcome = self.take_part(settings, id, care, part, attached, &mut machine).await?;
+            let asked = care.clone();
+            let work = self.work(settings, &asked, part);
+            let mut record = Kept { store: &self.store, id };
+            let outcome = run::take(&mut machine, &mut record, care, part, work).await?;
             let stopped = stop.borrow().is_some() && outcome.is_err();
-            let progress = care.parts.pop().unwrap_or_else(|| begun(part, String::new()));
-            match outcome {
-                Ok(out) => {
-                    if let Output::BackedUp { name, .. } = &out {
-                        care.backup = name.parse().ok();
-                    }
-                    // What was not tried is not done.
-                    let state = if matches!(out, Output::Closed { .. }) { "skipped" } else { "done" };
-                    close(care, progress, state, &super::views::detail(&out), None);
-                }
-                // It is tried again with the next one: the backup is no worse for it.
-                Err(cause) if part == Part::Push => close(care, progress, "late", &cause.what.clone(), Some(cause)),
-                Err(_) if stopped => {
-                    let again = |name| match part {
-                        Part::Prove => format!("`tsh-agent backup verify {name}` begins again"),
-                        _ => "`tsh-agent backup now` takes another".to_owned(),
-                    };
-                    let what = "stopped, because a deployment began; that says nothing about the backup";
-                    let cause = Cause { hint: care.backup.as_ref().map(again), ..Cause::new(what) };
-                    close(care, progress, "failed", &cause.what.clone(), Some(cause));
-                }
-                Err(cause) => close(care, progress, "failed", &cause.what.clone(), Some(cause)),
+            if let Some(caring) = self.caring().get(&settings.app).filter(|_| stopped) {
+                caring.stop.send_replace(None);
             }
+            run::conclude(care, part, outcome, stopped);
             self.store.keep_care(id, care).await?;
         }
         Ok(())
@@ -219,59 +213,16 @@ impl Daemon {
     /// Whether a part may begin now. It is decided together with the acceptance of deployments.
     async fn may_begin(&self, app: &App, part: Part) -> bool {
         let _gate = self.gate.lock().await;
-        let free = !part.is_exclusive() || matches!(self.open_deployment(app).await, Ok(None));
-        if free && let Some(caring) = self.caring().get_mut(app) {
-            caring.exclusive = part.is_exclusive();
+        let free = matches!(self.open_deployment(app).await, Ok(None));
+        if let Some(caring) = self.caring().get_mut(app) {
+            caring.exclusive = free && part.is_exclusive();
         }
         free
     }
 
-    /// Runs the part's unit, or goes on with one that runs.
-    async fn take_part(
-        &self,
-        settings: &Settings,
-        id: u32,
-        care: &mut Care,
-        part: Part,
-        attached: bool,
-        machine: &mut Machine,
-    ) -> Result<Result<Output, Cause>, StoreError> {
-        let kind = part.unit_kind();
-        let mut running = false;
-        if attached {
-            let before = care.open().map(|open| open.before.clone()).unwrap_or_default();
-            running = !matches!(machine.look_step(kind, &before).await, Ok(StepNow::Idle) | Err(_));
-            if !running {
-                care.parts.pop();
-            }
-        }
-        if !running {
-            let work = match self.work(settings, care, part).await {
-                Ok(Some(work)) => work,
-                Ok(None) => {
-                    care.parts.push(begun(part, String::new()));
-                    return Ok(Ok(Output::Forgotten { backups: Vec::new() }));
-                }
-                Err(cause) => {
-                    care.parts.push(begun(part, String::new()));
-                    return Ok(Err(cause));
-                }
-            };
-            let before = machine.clear_step(kind).await;
-            care.parts.push(begun(part, before.clone().unwrap_or_default()));
-            self.store.keep_care(id, care).await?;
-            if let Err(cause) = before {
-                return Ok(Err(cause));
-            }
-            if let Err(cause) = machine.begin_step(kind, &Request::alone(work)).await {
-                return Ok(Err(cause));
-            }
-        }
-        let before = care.open().map(|open| open.before.clone()).unwrap_or_default();
-        Ok(match machine.finish_step(kind, &before, &[]).await {
-            Ok(Report::Done(out)) => Ok(out),
-            Ok(Report::Failed(cause)) | Err(cause) => Err(cause),
-        })
+    /// Waits until a deployment has ended, or for as long as makes it worth to look again.
+    async fn until_settled(&self) {
+        let _ = tokio::time::timeout(super::AGAIN, self.settled.notified()).await;
     }
 
     /// What the part's unit is asked; `None`: nothing has to be done.
@@ -279,12 +230,15 @@ impl Daemon {
         let app = &settings.app;
         match part {
             Part::Backup => {
+                if care.quarantine.is_some() {
+                    return Ok(Some(Work::Backup { running: None, revision: None, quarantine: care.quarantine }));
+                }
                 let running = files::link(app).ok().flatten();
                 let built = match running {
                     Some(release) => self.store.built(release).await.ok().flatten(),
                     None => None,
                 };
-                Ok(Some(Work::Backup { running, revision: built.map(|built| built.revision) }))
+                Ok(Some(Work::Backup { running, revision: built.map(|built| built.revision), quarantine: None }))
             }
             Part::Folders => {
                 let backup = care.backup.clone().ok_or_else(|| Cause::new("there is no backup to add folders to"))?;
@@ -301,34 +255,6 @@ impl Daemon {
                 Ok(Some(Work::Forget { backups }).filter(|work| *work != Work::Forget { backups: Vec::new() }))
             }
         }
-    }
-
-    /// The backups that are no longer kept.
-    pub(super) async fn doomed(&self, settings: &Settings) -> Result<Vec<Doomed>, Refusal> {
-        let app = &settings.app;
-        let mut kept = Vec::new();
-        for view in backups::all(app).map_err(unreadable)? {
-            // Nobody knows what one is that does not say it itself: a person must look.
-            let Some(at) = view.row.at else { continue };
-            let needed = match view.row.deployment {
-                Some(deployment) => self.may_need(app, deployment).await?,
-                None => false,
-            };
-            let (proven, damaged) = (view.row.is_proven(), view.row.problem.is_some());
-            kept.push(Kept { name: view.row.name, at, bytes: view.row.bytes, proven, damaged, needed });
-        }
-        let rule = settings.backup.clone();
-        let rule = Rule { keep_days: rule.keep_days, min_keep: rule.min_keep, max_bytes: rule.max_bytes };
-        let doomed = retention::doomed(&kept, rule, now()).into_iter();
-        let bytes =
-            |name: &BackupName| kept.iter().find(|backup| backup.name == *name).map_or(0, |backup| backup.bytes);
-        Ok(doomed.map(|(name, why)| Doomed { bytes: bytes(&name), why: why.words().to_owned(), name }).collect())
-    }
-
-    /// Whether the backup of a deployment may still be wanted: its release is kept, or it has not come to a good end.
-    async fn may_need(&self, app: &App, deployment: DeploymentId) -> Result<bool, Refusal> {
-        let Some((row, _)) = self.store.deployment(deployment).await.map_err(broken)? else { return Ok(false) };
-        Ok(row.ended.is_none() || row.state == "needs-operator" || files::has_release(app, row.release))
     }
 
     /// One care; while a part runs, with what it said last.
@@ -351,28 +277,6 @@ pub(super) fn unreadable(error: std::io::Error) -> Refusal {
 
 pub(super) fn no_backup(app: &App, name: &BackupName) -> Refusal {
     Refusal::new(Refused::NotFound, format!("{app} has no backup {name}")).hint("`tsh-agent backup list` lists them")
-}
-
-fn begun(part: Part, before: String) -> Progress {
-    Progress { part, state: "running".to_owned(), began: now(), took: None, detail: String::new(), before, cause: None }
-}
-
-fn close(care: &mut Care, mut progress: Progress, state: &str, detail: &str, cause: Option<Cause>) {
-    progress.state = state.to_owned();
-    progress.took = Some(now() - progress.began);
-    progress.detail = detail.to_owned();
-    progress.cause = cause;
-    care.parts.push(progress);
-}
-
-/// Ends a care that cannot go on.
-fn end_with(care: &mut Care, cause: Cause) {
-    let part = care.next().unwrap_or(Part::Backup);
-    let progress = match care.open() {
-        Some(_) => care.parts.pop(),
-        None => None,
-    };
-    close(care, progress.unwrap_or_else(|| begun(part, String::new())), "failed", &cause.what.clone(), Some(cause));
 }
 
 fn tell(app: &App, id: u32, care: &Care) {

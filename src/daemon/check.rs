@@ -31,6 +31,7 @@ impl Daemon {
         let mut found = releases(&app, &live);
         found.extend(super::offsite::check(&settings, crate::host::machine::now()));
         if let Some(database) = &settings.database {
+            found.push(super::alarm::backups(&app, settings.backup.alarm, crate::host::machine::now()));
             found.extend(look_at_database(&app, database, live.running.is_some() || live.stuck.is_some()).await);
         }
         Ok(found)
@@ -168,13 +169,17 @@ fn may_connect(list: &str, role: &str) -> bool {
 /// Twins and quarantines take space.
 fn beside(leftovers: &[Leftover]) -> Finding {
     if leftovers.is_empty() {
-        return Finding::ok("database", "no twin and no quarantined database lies beside it");
+        return Finding::ok("database", "no twin, no restored and no quarantined database lies beside it");
     }
     let count = |kind: Beside| leftovers.iter().filter(|leftover| leftover.aside.kind == kind).count();
     let bytes: u64 = leftovers.iter().map(|leftover| leftover.bytes).sum();
     let (twins, quarantined) = (count(Beside::Twin), count(Beside::Quarantine));
+    let restored = count(Beside::Restored);
     let size = bytes.div_ceil(1 << 20);
-    Finding::ok("database", format!("beside it: twins: {twins}, quarantined: {quarantined}, together {size} MiB"))
+    Finding::ok(
+        "database",
+        format!("beside it: twins: {twins}, restored: {restored}, quarantined: {quarantined}, together {size} MiB"),
+    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,19 @@
 //! The core: `tsh-agent core`. It owns the deployments; clients only watch.
 
+mod adopt;
+mod alarm;
 mod announce;
+mod audit;
 mod care;
 mod check;
+mod expect;
+mod gates;
+mod keep;
+mod keys;
+mod notices;
 mod offsite;
 mod orders;
+mod pushes;
 mod recover;
 mod restore;
 mod service;
@@ -22,6 +31,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Settings;
 use crate::deploy::engine::Engine;
 use crate::host::machine::Machine;
+use crate::host::rest::Wake;
 use crate::host::systemd::Systemd;
 use crate::host::{ballast, chain, notify};
 use crate::model::journal::Fact;
@@ -45,15 +55,27 @@ struct Daemon {
     boot: String,
     running: Mutex<HashMap<App, Running>>,
     caring: Mutex<HashMap<App, care::Caring>>,
+    /// What waits of each application with pushes, and since when it is worth another attempt.
+    attending: Mutex<HashMap<App, pushes::Attending>>,
+    /// Something may have changed for a push that waits.
+    wake: tokio::sync::Notify,
+    /// Something has changed that a program may have asked after.
+    changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
+    /// Told whenever a deployment has ended.
+    settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
+    /// Wakes whoever tells people outside.
+    post: Arc<tokio::sync::Notify>,
+    anchors: Arc<audit::Anchors>,
 }
 
 /// A deployment that runs now.
 struct Running {
     id: DeploymentId,
     abort: watch::Sender<Option<String>>,
+    wake: mpsc::UnboundedSender<Wake>,
 }
 
 /// Why the core cannot run.
@@ -86,21 +108,37 @@ pub async fn run() -> Result<(), CoreError> {
     let bus = zbus::connection::Builder::system().build().await?;
     let systemd = Systemd::new(&bus).await?;
     let (news, heard) = mpsc::unbounded_channel();
+    let anchors = Arc::new(audit::Anchors::begin(&store).await?);
     let daemon = Arc::new(Daemon {
         store,
+        anchors,
         systemd,
         boot,
         running: Mutex::default(),
         caring: Mutex::default(),
+        attending: Mutex::default(),
+        wake: tokio::sync::Notify::new(),
+        changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
+        settled: tokio::sync::Notify::new(),
         news,
+        post: Arc::default(),
     });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(served.clone(), daemon.store.clone(), heard));
+    tokio::spawn(announce::announce(
+        served.clone(),
+        daemon.store.clone(),
+        Arc::clone(&daemon.anchors),
+        heard,
+        daemon.changes.clone(),
+        Arc::clone(&daemon.post),
+    ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    tokio::spawn(notices::tell(Arc::clone(&daemon)));
+    tokio::spawn(Arc::clone(&daemon).attend());
     notify::status("ready");
     notify::ready();
 
@@ -159,19 +197,54 @@ impl Daemon {
         Ok(())
     }
 
+    /// The machine, for a deployment whose journal has so many entries; number 0 is for what belongs to none.
+    fn machine<'a>(
+        &self,
+        settings: &Settings,
+        id: DeploymentId,
+        written: usize,
+        abort: watch::Receiver<Option<String>>,
+        wake: &'a mut mpsc::UnboundedReceiver<Wake>,
+    ) -> Machine<'a> {
+        Machine {
+            settings: settings.clone(),
+            id,
+            written,
+            store: self.store.clone(),
+            systemd: self.systemd.clone(),
+            boot: self.boot.clone(),
+            abort,
+            abort_noted: false,
+            wake,
+            superseded_by: None,
+            news: self.news.clone(),
+        }
+    }
+
+    /// Forgets a deployment that has ended; a newer one may be here already, for it waits only for the end on record.
+    fn forget(&self, app: &App, id: DeploymentId) {
+        let mut running = self.running();
+        if running.get(app).is_some_and(|running| running.id == id) {
+            running.remove(app);
+        }
+    }
+
     /// Carries a deployment out in the background, from wherever its journal is.
     fn launch(self: &Arc<Self>, settings: Settings, id: DeploymentId) {
         let (abort, asked) = watch::channel(None);
-        self.running().insert(settings.app.clone(), Running { id, abort });
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        self.running().insert(settings.app.clone(), Running { id, abort, wake });
         let daemon = Arc::clone(self);
         tokio::spawn(async move {
             let app = settings.app.clone();
-            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone()).await {
+            while let Err(error) = daemon.carry_out(settings.clone(), id, asked.clone(), &mut woken).await {
                 tracing::error!(tsh_app = %app, tsh_deployment = id.0, "deployment {id} is halted: {error}");
                 notify::status(&format!("deployment {id} is halted: {error}"));
                 tokio::time::sleep(AGAIN).await;
             }
-            daemon.running().remove(&app);
+            daemon.forget(&app, id);
+            daemon.settled.notify_waiters();
+            daemon.make_room(&app);
         });
     }
 
@@ -180,23 +253,14 @@ impl Daemon {
         settings: Settings,
         id: DeploymentId,
         abort: watch::Receiver<Option<String>>,
+        wake: &mut mpsc::UnboundedReceiver<Wake>,
     ) -> Result<(), String> {
         let journal = self.store.journal(id).await.map_err(|error| chain(&error))?;
         if let Err(error) = ballast::take(Path::new(paths::STATE)) {
             tracing::warn!("there is no room in reserve for the journal: {error}");
         }
         let fresh = journal.0.len() == 1;
-        let mut world = Machine {
-            settings: settings.clone(),
-            id,
-            written: journal.0.len(),
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort,
-            abort_noted: false,
-            news: self.news.clone(),
-        };
+        let mut world = self.machine(&settings, id, journal.0.len(), abort, wake);
         let mut engine = Engine { world: &mut world, settings: &settings, id, journal, decide: machine::next };
         let settled = if fresh { engine.run().await } else { engine.resume().await };
         settled.map(|_| ()).map_err(|error| error.to_string())

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::Daemon;
 use crate::api::{Caller, Kind, Refusal};
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, Strategy};
 use crate::host::{chain, files, machine::now};
+use crate::model::audit::Who;
+use crate::model::gates::Override;
 use crate::model::journal::{Entry, Fact, Goal, Order};
 use crate::model::machine;
 use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
@@ -21,12 +23,14 @@ impl Daemon {
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> Result<DeploymentId, Refusal> {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
         let words = wanted.as_ref().map_or_else(|| settings.source.branch.clone(), ToString::to_string);
-        let order = self.order(&app, Goal::Revision(wanted), by, force).await?;
-        self.accept(settings, "deploy", &words, order).await
+        let who = by.who();
+        let order = Order { overrides, who, ..self.order(&settings, Goal::Revision(wanted), by.name, force).await? };
+        self.accept(settings, "deploy", &words, order, None).await
     }
 
     pub(super) async fn order_rollback(
@@ -54,10 +58,11 @@ impl Daemon {
             let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
             return Err(Refusal::new(Kind::NotFound, what).hint(hint));
         }
-        let mut order = self.order(&app, Goal::Release(release), by, true).await?;
+        let who = by.who();
+        let mut order = Order { who, ..self.order(&settings, Goal::Release(release), by.name, true).await? };
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
-        self.accept(settings, "rollback", &words, order).await
+        self.accept(settings, "rollback", &words, order, None).await
     }
 
     pub(super) async fn order_abort(self: &Arc<Self>, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
@@ -125,7 +130,14 @@ impl Daemon {
         Ok(link.filter(|live| files::has_release(app, *live)))
     }
 
-    pub(super) async fn order(&self, app: &App, goal: Goal, by: Caller, force: bool) -> Result<Order, Refusal> {
+    pub(super) async fn order(
+        &self,
+        settings: &Settings,
+        goal: Goal,
+        by: String,
+        force: bool,
+    ) -> Result<Order, Refusal> {
+        let app = &settings.app;
         let from = Self::live(app)?;
         let built = match from {
             Some(from) => self.store.built(from).await.map_err(broken)?,
@@ -133,28 +145,36 @@ impl Daemon {
         };
         // Only what was verified need not be deployed again.
         let force = force || from != self.store.good(app).await.map_err(broken)?;
+        // With nothing live, nothing runs beside which the release could be started.
+        let slots = from.is_some() && settings.service.socket().is_some_and(|serve| serve.strategy == Strategy::Slots);
         Ok(Order {
             goal,
             from,
             from_revision: built.map(|built| built.revision),
             revision: None,
-            by: by.name,
+            who: Who::default(),
+            by,
             force,
+            slots,
             trigger: Trigger::Person,
+            overrides: Vec::new(),
         })
     }
 
+    /// Accepts an order; `push` is the newest push that it answers, if it answers any.
     pub(super) async fn accept(
         self: &Arc<Self>,
         settings: Settings,
         kind: &str,
         words: &str,
         order: Order,
+        push: Option<u32>,
     ) -> Result<DeploymentId, Refusal> {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
-        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot).await {
+        self.supersede(&app, &order.by).await?;
+        match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot, push).await {
             Ok(id) => {
                 // The announcer lives as long as the core.
                 let _ = self.news.send((app, id, Fact::Accepted(order)));

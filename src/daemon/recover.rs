@@ -11,6 +11,7 @@ use crate::host::files;
 use crate::host::systemd::Systemd;
 use crate::model::machine::{self, AtBoot};
 use crate::model::names::{App, DeploymentId, ReleaseId};
+use crate::model::slot::{Link, Slot};
 use crate::paths;
 use crate::store::Store;
 
@@ -42,13 +43,23 @@ pub async fn recover() -> Result<(), CoreError> {
     Ok(())
 }
 
+/// Points every link that is there: a boot starts the first slot, and an idle slot has the release that is live.
 fn point(app: &App, id: DeploymentId, to: Option<ReleaseId>) {
-    let missing = to.is_some_and(|to| !files::has_release(app, to));
-    if missing || files::link(app).is_ok_and(|link| link == to) {
+    if to.is_some_and(|to| !files::has_release(app, to)) {
         return;
     }
+    for link in [Link::Current, Link::Slot(Slot::A), Link::Slot(Slot::B)] {
+        let now = files::link_of(app, link);
+        if now.as_ref().is_ok_and(|now| *now == to || (now.is_none() && link != Link::Current)) {
+            continue;
+        }
+        move_link(app, id, link, to);
+    }
+}
+
+fn move_link(app: &App, id: DeploymentId, link: Link, to: Option<ReleaseId>) {
     let name = to.map_or_else(|| "no release".to_owned(), |to| format!("release {to}"));
-    match files::point(app, to) {
+    match files::point(app, link, to) {
         Ok(()) => tracing::warn!(
             tsh_app = %app, tsh_deployment = id.0, tsh_step = "", tsh_release = %to.map_or_else(|| "none".to_owned(), |to| to.to_string()), message_id = Event::RecoveredAtBoot.id(),
             "the machine went down during deployment {id} of {app}: it starts with {name}"
@@ -63,8 +74,12 @@ async fn hold(app: &App, id: DeploymentId) {
         let settings = crate::config::load(app).map_err(|error| error.to_string())?;
         let bus = zbus::connection::Builder::system().build().await.map_err(|error| error.to_string())?;
         let systemd = Systemd::new(&bus).await.map_err(|error| error.to_string())?;
+        if settings.service.socket().is_some() {
+            // The socket may have a request already, which starts the unit again: then that waits.
+            files::set_serving(app, None).map_err(|error| error.to_string())?;
+        }
         for unit in settings.all_units() {
-            systemd.stop(unit.as_str(), HOLD).await.map_err(|cause| cause.what)?;
+            systemd.end_run(unit.as_str(), HOLD).await.map_err(|cause| cause.what)?;
         }
         Ok::<(), String>(())
     };

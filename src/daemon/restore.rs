@@ -10,7 +10,7 @@ use crate::config::{Database, MigrationLane, Migrations, Settings};
 use crate::database::Cluster;
 use crate::host::{backups, beside, files};
 use crate::model::backup::{BackupRow, Manifest};
-use crate::model::journal::{Goal, Journal, Output, Restored, Restoring};
+use crate::model::journal::{Goal, Journal, Order, Output, Restored, Restoring};
 use crate::model::leaving::{self, Leaving};
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision};
 use crate::model::restore::RestoreView;
@@ -87,9 +87,10 @@ impl Daemon {
             running: wish.manifest.running,
             snapshot: snapshot(&wish.manifest).await,
         };
-        let mut order = self.order(&app, Goal::Restore(restoring), by, true).await?;
+        let who = by.who();
+        let mut order = Order { who, ..self.order(&wish.settings, Goal::Restore(restoring), by.name, true).await? };
         order.revision = self.store.built(wish.release).await.map_err(broken)?.map(|built| built.revision);
-        self.accept(wish.settings, "restore", &format!("backup {name}"), order).await
+        self.accept(wish.settings, "restore", &format!("backup {name}"), order, None).await
     }
 
     fn wish(&self, app: &App, name: &BackupName, release: Option<ReleaseId>) -> Result<Wish, Refusal> {

@@ -1,25 +1,69 @@
 //! What the interface asks of the core.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Core, Kind, Refusal};
 use crate::host::{backups, step_output};
+use crate::model::audit::Entry;
 use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
-use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use crate::model::gates::{HoldKind, Override};
+use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
+use crate::model::push::Hint;
+use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
 use crate::model::step::Step;
-use crate::model::view::{DeploymentView, HistoryRow, StatusView};
+use crate::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 
 /// The core, as the interface sees it.
 pub struct Service(pub Arc<Daemon>);
 
 impl Core for Service {
-    async fn deploy(&self, by: Caller, app: App, wanted: Option<Wanted>, force: bool) -> Result<DeploymentId, Refusal> {
-        self.0.order_deploy(by, app, wanted, force).await
+    async fn deploy(
+        &self,
+        by: Caller,
+        app: App,
+        wanted: Option<Wanted>,
+        force: bool,
+        overrides: Vec<Override>,
+    ) -> Result<DeploymentId, Refusal> {
+        self.0.order_deploy(by, app, wanted, force, overrides).await
+    }
+
+    async fn hold(
+        &self,
+        by: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.0.hold(by, app, kind, until, reason).await
+    }
+
+    async fn lift(&self, by: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
+        self.0.lift(by, app, kind).await
+    }
+
+    async fn forgive(&self, by: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
+        self.0.forgive(by, app, revision).await
+    }
+
+    async fn decide(&self, by: Caller, id: DeploymentId, approved: bool, reason: String) -> Result<String, Refusal> {
+        self.0.decide(by, id, approved, reason).await
+    }
+
+    async fn audit(&self, app: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        self.0.store.audit(app.as_ref(), limit).await.map_err(broken)
+    }
+
+    async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
+        self.0.gates_of(app).await
     }
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
@@ -30,20 +74,40 @@ impl Core for Service {
         self.0.order_abort(by, id).await
     }
 
+    async fn adopt(&self, by: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
+        self.0.adopt(by, app, revision, subject).await
+    }
+
     async fn show(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
-        let Some((row, wanted)) = self.0.store.deployment(id).await.map_err(broken)? else {
-            return Err(
-                Refusal::new(Kind::NotFound, format!("there is no deployment {id}")).hint("`tsh-agent history`")
-            );
-        };
-        let journal = self.0.store.journal(id).await.map_err(broken)?;
-        let mut view = super::views::deployment(row, wanted, &journal);
-        self.0.tell_what_serves(&mut view).await;
-        Ok(view)
+        self.0.view(id).await
     }
 
     async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
         self.0.store.history(app.as_ref(), limit).await.map_err(broken)
+    }
+
+    async fn push(&self, by: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
+        self.0.note_push(by, app, hint).await
+    }
+
+    async fn request(&self, key: String, app: App, revision: Sha) -> Result<Answer, Refusal> {
+        self.0.request(&key, app, revision).await
+    }
+
+    async fn answer(&self, key: String, what: Asked, wait: Duration) -> Result<Answer, Refusal> {
+        self.0.answer(&key, what, wait).await
+    }
+
+    async fn add_key(&self, by: Caller, name: KeyName, app: App, allow: Vec<Allow>) -> Result<String, Refusal> {
+        self.0.add_key(by, name, app, allow).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, Refusal> {
+        self.0.list_keys().await
+    }
+
+    async fn remove_key(&self, by: Caller, name: KeyName) -> Result<(), Refusal> {
+        self.0.remove_key(by, name).await
     }
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {
@@ -93,6 +157,10 @@ impl Core for Service {
         self.0.settings(&app)?;
         let found = backups::one(&app, &name).map_err(super::care::unreadable)?;
         found.ok_or_else(|| super::care::no_backup(&app, &name))
+    }
+
+    async fn quarantines(&self, app: App) -> Result<Vec<QuarantineView>, Refusal> {
+        self.0.quarantines(&self.0.settings(&app)?).await
     }
 
     async fn restore_plan(

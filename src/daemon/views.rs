@@ -1,9 +1,10 @@
 //! A journal as people see it. Pure.
 
+use crate::model::gates::{Answer, Reply, Ruling};
 use crate::model::journal::{Fact, Goal, Journal, Output, Restored};
 use crate::model::lane::{Lane, seconds};
 use crate::model::leaving::Leaving;
-use crate::model::machine;
+use crate::model::machine::{self, Next};
 use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
@@ -23,7 +24,13 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
     let note = ends.flatten();
     DeploymentView {
         verdict,
-        state: verdict.map_or("running", Verdict::word).to_owned(),
+        state: match verdict {
+            None if matches!(machine::next(journal), Next::Wait(..)) => "waiting",
+            None => "running",
+            Some(verdict) => verdict.word(),
+        }
+        .to_owned(),
+        gates: journal.judged().map(|judgement| judgement.answers.clone()).unwrap_or_default(),
         wanted,
         from,
         from_revision: order.and_then(|order| order.from_revision.clone()),
@@ -34,10 +41,12 @@ pub fn deployment(row: HistoryRow, wanted: String, journal: &Journal) -> Deploym
         steps: steps(journal, row.release),
         failure: failure(journal),
         serving: serving(journal, from, row.release),
+        felt: journal.felt(),
         undone: undone(journal, from),
         database: database(journal),
         only_aside: only_aside(journal),
         runs: runs(journal),
+        notices: Vec::new(),
         note,
         id: row.id,
         app: row.app,
@@ -57,18 +66,40 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
     let mut steps: Vec<StepView> = Vec::new();
     for entry in &journal.0 {
         let (step, state, detail) = match &entry.fact {
-            Fact::Intent { step, .. } => {
-                let state = "running".to_owned();
-                steps.push(StepView { step: *step, state, began: entry.at, took: None, detail: String::new() });
+            // While it waits the gates are asked again and again: that is one line.
+            Fact::Intent { step, .. }
+                if steps.last().is_some_and(|last| last.step == *step && last.state == "waiting") =>
+            {
                 continue;
             }
+            Fact::Intent { step, .. } => {
+                let state = "running".to_owned();
+                let detail = String::new();
+                steps.push(StepView { step: *step, state, began: entry.at, took: None, detail, expected: None });
+                continue;
+            }
+            Fact::Done { step, out: Output::Judged(judgement) } => match judgement.ruling() {
+                Ruling::Pass => (step, "done", passed(&judgement.answers)),
+                Ruling::Refuse => (step, "refused", judgement.words()),
+                Ruling::Wait(_) => {
+                    if let Some(view) = steps.last_mut() {
+                        view.state = "waiting".to_owned();
+                        view.detail = judgement.words();
+                    }
+                    continue;
+                }
+            },
             Fact::Done { step, out: Output::Nothing } => (step, "done", plainly(*step, release, from)),
             Fact::Done { step, out } => (step, "done", detail(out)),
             Fact::Failed { step, cause } => (step, "failed", cause.what.clone()),
             Fact::Void { step } => (step, "void", String::new()),
-            Fact::Accepted(_) | Fact::Resumed | Fact::AbortAsked { .. } | Fact::Retried { .. } | Fact::Ended { .. } => {
-                continue;
-            }
+            Fact::Accepted(_)
+            | Fact::Resumed
+            | Fact::AbortAsked { .. }
+            | Fact::Superseded { .. }
+            | Fact::Retried { .. }
+            | Fact::Felt(_)
+            | Fact::Ended { .. } => continue,
         };
         if let Some(view) = steps.iter_mut().rev().find(|view| view.step == *step && view.took.is_none()) {
             view.state = state.to_owned();
@@ -79,9 +110,22 @@ fn steps(journal: &Journal, release: ReleaseId) -> Vec<StepView> {
     steps
 }
 
+/// How many gates agreed, and which were passed against their will.
+fn passed(answers: &[Answer]) -> String {
+    let overridden: Vec<&str> =
+        answers.iter().filter(|answer| answer.reply == Reply::Overridden).map(|answer| answer.gate.word()).collect();
+    let agreed = answers.iter().filter(|answer| answer.reply == Reply::Pass).count();
+    let mut words = format!("{agreed} agree");
+    if !overridden.is_empty() {
+        words += &format!("; overridden: {}", overridden.join(", "));
+    }
+    words
+}
+
 /// What a step did that has nothing else to tell.
 fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
     match step {
+        Step::HandOver => format!("release {release} takes the requests"),
         Step::Close => "nginx answers 503".to_owned(),
         Step::Fence => "nobody but the migration may connect".to_owned(),
         Step::Switch => format!("current is release {release}"),
@@ -98,8 +142,12 @@ fn plainly(step: Step, release: ReleaseId, from: Option<ReleaseId>) -> String {
 
 pub fn detail(out: &Output) -> String {
     match out {
-        Output::Nothing => String::new(),
+        Output::Nothing | Output::Felt(_) => String::new(),
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
+        Output::Judged(judgement) => passed(&judgement.answers),
+        Output::Asked { revision } => revision.short().to_owned(),
+        // It is part of a judgement.
+        Output::Outside(_) => String::new(),
         Output::Built { how } | Output::Probed { how } => how.clone(),
         Output::Sealed { files, bytes } => format!("{files} files, {}", size(*bytes)),
         Output::Inspected(found) if found.ahead => "the schema is ahead, and proven (case 1)".to_owned(),
@@ -126,6 +174,8 @@ pub fn detail(out: &Output) -> String {
         Output::Forgotten { backups } => {
             format!("deleted {}", backups.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "))
         }
+        Output::Settled { cut_off: 0 } => "the old release has finished all requests".to_owned(),
+        Output::Settled { cut_off } => format!("{cut_off} requests or connections of the old release were cut off"),
         Output::Up(units) => units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(", "),
         Output::Fenced { ended } if ended.is_empty() => "nobody but the migration may connect".to_owned(),
         Output::Fenced { ended } => format!("ended: {}", ended.join(", ")),
@@ -190,7 +240,7 @@ fn serving(journal: &Journal, from: Option<ReleaseId>, release: ReleaseId) -> St
         None => old("untouched so far"),
         Some(Verdict::Deployed) if journal.touched(Step::Settle) => format!("release {release}, verified"),
         Some(Verdict::Deployed) => old("untouched"),
-        Some(Verdict::Failed) => old("untouched"),
+        Some(Verdict::Failed | Verdict::Refused | Verdict::Superseded) => old("untouched"),
         Some(Verdict::Aborted) if !machine::touched(journal) => old("untouched"),
         Some(Verdict::RolledBack | Verdict::Aborted) => old("as before, verified"),
         Some(Verdict::NeedsOperator) => "not verified".to_owned(),
@@ -226,12 +276,14 @@ fn runs(journal: &Journal) -> Vec<RunView> {
 fn undone(journal: &Journal, from: Option<ReleaseId>) -> Vec<String> {
     let old = from.map_or_else(|| "no release".to_owned(), |id| format!("release {id}"));
     let mut lines = Vec::new();
+    let staged = machine::staged(journal);
     for step in Step::ALL.into_iter().filter(|step| step.is_back() && journal.output(*step).is_some()) {
         let words = match (step, journal.output(step)) {
             (Step::Halt, _) => "stopped the new release".to_owned(),
             (Step::Restore, Some(out)) => detail(out),
             (Step::SwitchBack, _) => format!("pointed the link back to {old}"),
             (Step::Unfence, _) => "gave the right to connect back".to_owned(),
+            (Step::Return, _) if staged => format!("{old} takes the requests again"),
             (Step::Return, _) => format!("started {old}"),
             (Step::Reopen, _) => "opened the door".to_owned(),
             (Step::ReturnWorkers, _) => format!("started the workers of {old}"),

@@ -1,9 +1,10 @@
 //! Which act belongs to which step: what it remembers before, what it does, what it sees afterwards.
 
-use super::acts::{database, link, restore, settle, step_unit, units};
+use super::acts::{database, gates, link, restore, settle, slots, step_unit, units};
 use super::engine::Engine;
 use super::world::{Act, World};
 use crate::model::journal::{Before, Output};
+use crate::model::slot::Link;
 use crate::model::step::Step;
 
 /// What is seen of a step whose outcome is not on record.
@@ -32,13 +33,21 @@ pub async fn prepare<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Be
         Step::Stop | Step::Start | Step::Workers | Step::Halt | Step::Return | Step::ReturnWorkers => {
             Ok(Before::Units(units::now(engine).await?))
         }
-        Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link().await?)),
+        Step::Switch | Step::SwitchBack => Ok(Before::Link(engine.world.link(Link::Current).await?)),
+        Step::Stage => slots::before(engine).await,
         Step::Fence => database::access(engine).await,
         Step::Swap => Ok(Before::Database(restore::quarantine(engine))),
         Step::Twin | Step::Restore => Ok(Before::Database(database::twin_name(engine))),
-        Step::Close | Step::Admit | Step::Open | Step::Settle | Step::Count | Step::Unfence | Step::Reopen => {
-            Ok(Before::Nothing)
-        }
+        Step::Gates
+        | Step::Clearance
+        | Step::HandOver
+        | Step::Close
+        | Step::Admit
+        | Step::Open
+        | Step::Settle
+        | Step::Count
+        | Step::Unfence
+        | Step::Reopen => Ok(Before::Nothing),
     }
 }
 
@@ -57,7 +66,10 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
         | Step::Bake
         | Step::Reprobe
         | Step::Prune => step_unit::run(engine, step, before).await,
-        Step::Stop | Step::Halt => units::stop(engine).await,
+        Step::Gates | Step::Clearance => gates::ask(engine, step).await,
+        Step::Stage => slots::stage(engine).await,
+        Step::HandOver => slots::hand_over(engine).await,
+        Step::Stop | Step::Halt => units::stop(engine, step).await,
         Step::Start => units::start_web(engine).await,
         Step::Workers => units::start_workers(engine).await,
         Step::Return => units::return_web(engine).await,
@@ -96,7 +108,11 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
         | Step::Prune => step_unit::look(engine, step, before).await,
         Step::Start | Step::Return => units::look_started(engine, before).await,
         Step::Switch => link::look(engine).await,
-        Step::Stop
+        Step::Gates
+        | Step::Clearance
+        | Step::Stage
+        | Step::HandOver
+        | Step::Stop
         | Step::Halt
         | Step::Workers
         | Step::ReturnWorkers

@@ -1,7 +1,7 @@
 //! The loop: look at the journal, write the intent, act, write the outcome.
 
 use super::act::{self, Seen};
-use super::world::{Halted, World};
+use super::world::{Halted, Woken, World};
 use crate::config::Settings;
 use crate::model::fold::Progress;
 use crate::model::journal::{Before, Cause, Entry, Fact, Journal, Output};
@@ -32,8 +32,10 @@ impl<W: World> Engine<'_, W> {
             match (self.decide)(&self.journal) {
                 Next::Run(step) | Next::Undo(step) => self.take(step).await?,
                 Next::Look(step) => self.look(step).await?,
+                Next::Wait(step, until) => self.wait(step, until).await?,
                 Next::Finished(verdict, note) => {
                     if self.journal.verdict().is_none() {
+                        self.note_felt().await?;
                         self.append(Fact::Ended { verdict, note }).await?;
                     }
                     return Ok(verdict);
@@ -53,7 +55,20 @@ impl<W: World> Engine<'_, W> {
         machine::release(&self.journal, ReleaseId(self.id.0))
     }
 
+    /// What users felt is on record only where they can have felt something.
+    async fn note_felt(&mut self) -> Result<(), Halted> {
+        let felt = self.world.end_gauge().await;
+        match felt.filter(|_| machine::touched(&self.journal)) {
+            Some(felt) => self.append(Fact::Felt(felt)).await,
+            None => Ok(()),
+        }
+    }
+
     async fn take(&mut self, step: Step) -> Result<(), Halted> {
+        // Of a first release nobody has felt anything before it is there.
+        if step == Step::Inspect && self.journal.order().is_some_and(|order| order.from.is_some()) {
+            self.world.begin_gauge(self.id).await;
+        }
         if step.is_back() && matches!(self.journal.progress(step), Progress::Failed(_)) {
             let attempt = self.journal.attempts(step);
             self.world.pause(attempt).await;
@@ -69,6 +84,17 @@ impl<W: World> Engine<'_, W> {
         self.append(Fact::Intent { step, before: before.clone() }).await?;
         let outcome = act::run(self, step, &before).await;
         self.outcome(step, outcome).await
+    }
+
+    /// Waits, and then asks all gates again. Nothing is open meanwhile: whatever crashes, the wait goes on.
+    async fn wait(&mut self, step: Step, until: Option<i64>) -> Result<(), Halted> {
+        match self.world.rest(until).await {
+            Woken::Superseded(by) => self.append(Fact::Superseded { by }).await,
+            Woken::Look => {
+                self.note_abort().await?;
+                if matches!((self.decide)(&self.journal), Next::Wait(..)) { self.take(step).await } else { Ok(()) }
+            }
+        }
     }
 
     async fn look(&mut self, step: Step) -> Result<(), Halted> {

@@ -8,4 +8,4 @@ pub mod world;
 pub use acts::step_unit::SPACE;
 
 #[cfg(test)]
-mod sim;
+pub(crate) mod sim;

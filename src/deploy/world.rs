@@ -1,12 +1,15 @@
 //! What the engine needs of the machine. The real one is in `host`; a simulated one enumerates crashes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::model::journal::{Boot, Cause, Fact, Invocation, Journal, UnitWas};
+use crate::model::gates::Standing;
+use crate::model::journal::{Boot, Cause, Fact, Felt, Invocation, Journal, UnitWas};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
+use crate::model::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
+use crate::model::slot::{Link, Slot, Told};
 
 /// A unit of the application, now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,17 @@ pub struct UnitNow {
     pub restarts: u32,
     /// `ActiveState`, `SubState` and `Result`, as a person reads them.
     pub words: String,
+    /// What the launcher says, where the unit is a slot.
+    pub told: Option<Told>,
+}
+
+/// A unit of the application that must stay as it is while a step looks at the release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vigil {
+    /// The run that must go on.
+    pub was: UnitWas,
+    /// What the old release's slot said, against which errors of this one count.
+    pub usual: Option<Told>,
 }
 
 /// A step unit, now.
@@ -41,6 +55,15 @@ pub enum StepNow {
 #[error("the journal cannot be written: {0}")]
 pub struct Halted(pub String);
 
+/// Why a deployment that waited for its gates goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Woken {
+    /// It is time, or somebody did something: look again.
+    Look,
+    /// A newer order came, from this one.
+    Superseded(String),
+}
+
 /// Something the machine was asked to do, and did not.
 pub type Act<T> = Result<T, Cause>;
 
@@ -55,6 +78,12 @@ pub trait World {
     fn now(&self) -> i64;
     /// Who asked to abort since the last call, if anybody.
     fn abort_asked(&mut self) -> Option<String>;
+    /// Rests until this moment, or until somebody does what a gate may wait for, aborts, or orders something newer.
+    async fn rest(&mut self, until: Option<i64>) -> Woken;
+    /// What holds for this application: locks, freezes, what failed here, what was said about this deployment.
+    async fn standing(&mut self) -> Act<Standing>;
+    /// The digest of the settings as they are on disk now.
+    async fn configuration(&mut self) -> Act<String>;
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 
@@ -66,7 +95,12 @@ pub trait World {
     async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow>;
     /// Waits until the step unit has ended, or one of these units of the application is no longer as it was; in that
     /// case, or when an abort is asked, the step unit is stopped.
-    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[UnitWas]) -> Act<Report>;
+    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[Vigil]) -> Act<Report>;
+
+    /// Begins to measure what users feel. Without it a deployment goes on as well, and tells less.
+    async fn begin_gauge(&mut self, id: DeploymentId);
+    /// Ends it; what came of it, if it ran.
+    async fn end_gauge(&mut self) -> Option<Felt>;
 
     /// A unit of the application.
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow>;
@@ -75,10 +109,19 @@ pub trait World {
     /// Stops a unit and waits until it is down.
     async fn stop_unit(&mut self, name: &UnitName) -> Act<()>;
 
-    /// The release the link points to.
-    async fn link(&mut self) -> Act<Option<ReleaseId>>;
-    /// Points the link, durably; `None` removes it.
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()>;
+    /// The slot that accepts requests in this boot; the first one unless another was chosen.
+    async fn serving_slot(&mut self) -> Act<Slot>;
+    /// Chooses the slot that accepts; `None`: neither, and what is started waits before it looks at its release.
+    async fn set_serving(&mut self, slot: Option<Slot>) -> Act<()>;
+    /// Waits until the unit accepts requests.
+    async fn accepting(&mut self, name: &UnitName) -> Act<()>;
+    /// Waits until the unit has finished what it had accepted; tells what is open after this time.
+    async fn drained(&mut self, name: &UnitName, within: Duration) -> Act<u64>;
+
+    /// The release a link points to.
+    async fn link(&mut self, link: Link) -> Act<Option<ReleaseId>>;
+    /// Points a link, durably; `None` removes it.
+    async fn point(&mut self, link: Link, to: Option<ReleaseId>) -> Act<()>;
     /// Whether a sealed release is there.
     async fn has_release(&mut self, id: ReleaseId) -> Act<bool>;
     /// Whether the door is closed.

@@ -1,13 +1,14 @@
-//! What a step unit and the application's units are doing, read from systemd's properties.
+//! What has come of a step unit, and whether what it looks at stays as it is.
 
 use super::machine::Machine;
 use super::step_output;
 use super::systemd::State;
-use crate::deploy::world::{Act, StepNow};
-use crate::model::journal::{Cause, Invocation, UnitWas};
+use crate::deploy::world::{Act, StepNow, Vigil};
+use crate::model::journal::{Cause, Invocation};
 use crate::model::request::Report;
+use crate::model::slot::Told;
 
-impl Machine {
+impl Machine<'_> {
     /// How far the run of a step unit is; `before` is a run that does not count.
     pub(super) fn step_now(&self, kind: &str, before: &Invocation, state: &State) -> StepNow {
         if state.invocation.is_empty() || state.invocation == *before {
@@ -38,8 +39,8 @@ impl Machine {
     }
 
     /// The first watched unit that is no longer as it was.
-    pub(super) async fn first_dead(&self, watched: &[UnitWas]) -> Act<Option<Cause>> {
-        for was in watched {
+    pub(super) async fn first_dead(&self, watched: &[Vigil]) -> Act<Option<Cause>> {
+        for Vigil { was, usual } in watched {
             let state = self.systemd.state(was.name.as_str()).await?;
             if !state.up() || state.invocation != was.invocation || state.restarts != was.restarts {
                 let mut cause = Cause::new(format!("{} did not stay up: {}", was.name, state.words()));
@@ -48,6 +49,14 @@ impl Machine {
                 }
                 cause.unit = Some((was.name.to_string(), was.invocation.clone()));
                 return Ok(Some(cause));
+            }
+            let told = Told::read(&state.status_text);
+            if let Some((told, usual)) = told.zip(*usual)
+                && told.fails_too_often(&usual)
+            {
+                let what = format!("{} answers {} of {} requests with an error", was.name, told.errors, told.requests);
+                let usual = format!("the old release: {} of {}", usual.errors, usual.requests);
+                return Ok(Some(Cause::new(what).hint(usual)));
             }
         }
         Ok(None)

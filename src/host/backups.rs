@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::backup::{BackupRow, BackupView, Level, Manifest, Proof};
 use crate::model::files::Files;
-use crate::model::names::{App, BackupName};
+use crate::model::names::{App, BackupName, DeploymentId};
 use crate::model::offsite::Sent;
 use crate::paths;
 use crate::steps::backup::MANIFEST;
@@ -27,6 +27,15 @@ const LARGEST: u64 = 64 << 20;
 /// If the folder cannot be read.
 pub fn all(app: &App) -> io::Result<Vec<BackupView>> {
     in_folders(&paths::backups(app), &paths::proofs(app), &paths::offsite(app).join("sent"))
+}
+
+/// A dump of this deployment's quarantine that was restored and matched.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn of_quarantine(app: &App, deployment: DeploymentId) -> io::Result<Option<BackupName>> {
+    let mut all = all(app)?.into_iter().map(|view| view.row);
+    Ok(all.find(|row| row.quarantine == Some(deployment) && row.is_proven()).map(|row| row.name))
 }
 
 /// One backup.
@@ -82,6 +91,7 @@ fn view(home: &Path, proofs: &Path, sent: &Path, name: &BackupName) -> BackupVie
             name: name.clone(),
             at: None,
             deployment: None,
+            quarantine: None,
             running: None,
             bytes: 0,
             database_bytes: 0,
@@ -110,6 +120,7 @@ fn row(manifest: &Manifest, files: Option<&Result<(Files, String), String>>, pro
         name: manifest.name.clone(),
         at: manifest.at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
         deployment: manifest.deployment,
+        quarantine: manifest.quarantine,
         running: manifest.running,
         bytes: manifest.dump.bytes + manifest.globals.bytes + new_bytes,
         database_bytes: manifest.database_bytes,

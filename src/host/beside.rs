@@ -11,6 +11,7 @@ use crate::model::backup::Manifest;
 use crate::model::journal::Cause;
 use crate::model::leaving::{self, Leaving};
 use crate::model::names::BackupName;
+use crate::model::quarantine::{self, Facts, Fate};
 
 /// Where PostgreSQL's data lies on Debian and Ubuntu.
 const DATA: &str = "/var/lib/postgresql";
@@ -21,7 +22,7 @@ const LOG: u64 = 2 << 30;
 /// Counting reads everything once, 1.2 s for each GB.
 const COUNTING: Duration = Duration::from_hours(1);
 
-impl Machine {
+impl Machine<'_> {
     /// Makes an empty database for this backup, if it fits on the disk.
     pub(super) async fn room_for(&self, backup: &BackupName) -> Act<()> {
         let manifest = self.manifest(backup)?;
@@ -39,8 +40,7 @@ impl Machine {
             (_, Kind::Quarantine) => "before a backup was restored by deployment",
             (_, _) => "as it was restored and not healthy in deployment",
         };
-        let (days, until) = (self.database()?.quarantine_days, now());
-        let until = until + i64::from(days) * 86_400_000;
+        let until = quarantine::until(now(), self.database()?.quarantine_days);
         let date = |at| jiff::Timestamp::from_millisecond(at).map(|at| at.strftime("%Y-%m-%d").to_string());
         let (at, until) = (date(now()).unwrap_or_default(), date(until).unwrap_or_default());
         let note = format!("tsh-agent: {db} {why} {}, aside since {at}, kept until {until} at least", self.id);
@@ -62,15 +62,23 @@ impl Machine {
     /// Forgets twins of earlier deployments, what was restored in vain, and quarantines whose time is over.
     pub(super) async fn forget_asides(&self) -> Act<()> {
         let Ok(database) = self.database() else { return Ok(()) };
-        let horizon = now() - i64::from(database.quarantine_days) * 86_400_000;
+        let last = self.store.history(Some(&self.settings.app), 1).await.map_err(|error| Cause::new(chain(&error)))?;
+        let last = last.first().map(|row| row.id);
         let leftovers = Cluster::local().leftovers(&database.name).await.map_err(asked)?;
         for leftover in leftovers {
-            let made = self.store.deployment(leftover.aside.deployment).await;
-            let ended = made.map_err(|error| Cause::new(chain(&error)))?.and_then(|(row, _)| row.ended);
+            let deployment = leftover.aside.deployment;
+            let made = self.store.deployment(deployment).await.map_err(|error| Cause::new(chain(&error)))?;
+            let stuck = made.as_ref().is_some_and(|(row, _)| row.state == "needs-operator");
+            let ended = made.and_then(|(row, _)| row.ended);
             let forgotten = match leftover.aside.kind {
                 // The last twin stays until the next deployment has been settled.
-                Kind::Twin | Kind::Restored => leftover.aside.deployment != self.id && ended.is_some(),
-                Kind::Quarantine => ended.is_some_and(|ended| ended < horizon),
+                Kind::Twin | Kind::Restored => deployment != self.id && ended.is_some(),
+                Kind::Quarantine => {
+                    let dumped =
+                        backups::of_quarantine(&self.settings.app, deployment).is_ok_and(|dump| dump.is_some());
+                    let facts = Facts { ended, needed: stuck && last == Some(deployment), dumped };
+                    quarantine::fate(facts, database.quarantine_days, now()) == Fate::Goes
+                }
             };
             if forgotten {
                 Cluster::local().drop(&database.name, &leftover.aside).await.map_err(asked)?;

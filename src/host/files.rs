@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::model::names::{App, ReleaseId};
+use crate::model::slot::{Link, Slot};
 use crate::paths;
 
 /// The release that `links/current` points to; `None` if there is no link, or it points anywhere else.
@@ -13,20 +14,28 @@ use crate::paths;
 /// # Errors
 /// If the folder cannot be read.
 pub fn link(app: &App) -> io::Result<Option<ReleaseId>> {
-    match fs::read_link(paths::links(app).join("current")) {
+    link_of(app, Link::Current)
+}
+
+/// The same for any of the links.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn link_of(app: &App, link: Link) -> io::Result<Option<ReleaseId>> {
+    match fs::read_link(paths::links(app).join(link.word())) {
         Ok(target) => Ok(target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Points `links/current` at a release in one rename, or removes it.
+/// Points a link at a release in one rename, or removes it.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn point(app: &App, to: Option<ReleaseId>) -> io::Result<()> {
+pub fn point(app: &App, link: Link, to: Option<ReleaseId>) -> io::Result<()> {
     let links = paths::links(app);
-    let (new, current) = (links.join(".current"), links.join("current"));
+    let (new, current) = (links.join(format!(".{}", link.word())), links.join(link.word()));
     match to {
         Some(id) => {
             // A crash may have left it.
@@ -43,6 +52,13 @@ pub fn point(app: &App, to: Option<ReleaseId>) -> io::Result<()> {
 #[must_use]
 pub fn has_release(app: &App, id: ReleaseId) -> bool {
     paths::release(app, id).is_dir()
+}
+
+/// When a file was last changed, in milliseconds since 1970 (UTC); it need not be readable.
+#[must_use]
+pub fn modified(path: &Path) -> Option<i64> {
+    let meta = fs::metadata(path).ok()?;
+    Some(meta.mtime() * 1000 + meta.mtime_nsec() / 1_000_000)
 }
 
 /// Whether the door is closed.
@@ -92,6 +108,24 @@ pub fn space(app: &App) -> Vec<(PathBuf, u64)> {
     places.into_iter().filter_map(free).collect()
 }
 
+/// The slot that was chosen to accept requests in this boot, if one was.
+#[must_use]
+pub fn serving(app: &App) -> Option<Slot> {
+    let word = fs::read_to_string(paths::serving(app)).ok()?;
+    Slot::ALL.into_iter().find(|slot| slot.word() == word.trim())
+}
+
+/// Chooses the slot that accepts, or none. Not durable, for what runs is not.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn set_serving(app: &App, slot: Option<Slot>) -> io::Result<()> {
+    let path = paths::serving(app);
+    let new = path.with_extension("new");
+    fs::write(&new, slot.map_or("none", Slot::word))?;
+    fs::rename(&new, &path)
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -102,4 +136,16 @@ fn remove(path: &Path) -> io::Result<()> {
 /// A rename is atomic, but durable only after this.
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// 256 random bits, as text for an address or a header.
+///
+/// # Errors
+/// The system gives none.
+pub fn random() -> std::io::Result<String> {
+    use base64::Engine;
+    use std::io::Read as _;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::rest::{Wake, wanted};
 use super::systemd::Systemd;
-use super::{ballast, files, preflight};
+use super::{ballast, files, gauge, preflight, slots};
 use crate::config::{Database, Migrations, Settings};
 use crate::database::{Aside, Cluster, DatabaseError, Kind};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, Woken, World};
+use crate::model::gates::Standing;
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
 use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
+use crate::model::slot::{Link, Slot};
 use crate::paths;
 use crate::store::{Store, StoreError};
 
@@ -25,9 +28,11 @@ const BELT: Duration = Duration::from_secs(5);
 const EARLIER: u32 = 20;
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
+/// A slot ends by its own drain deadline; this is for what comes after it.
+const SLOT_STOP: Duration = Duration::from_secs(15);
 
 /// The machine.
-pub struct Machine {
+pub struct Machine<'a> {
     /// The application.
     pub settings: Settings,
     /// The deployment.
@@ -44,8 +49,12 @@ pub struct Machine {
     pub abort: watch::Receiver<Option<String>>,
     /// The abort is on record; what runs now undoes, and must not be stopped by it.
     pub abort_noted: bool,
+    /// What wakes it while it waits for its gates.
+    pub wake: &'a mut mpsc::UnboundedReceiver<Wake>,
+    /// Who waits for the end of this deployment; kept until then.
+    pub superseded_by: Option<oneshot::Sender<()>>,
     /// Told after each entry.
-    pub news: tokio::sync::mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
+    pub news: mpsc::UnboundedSender<(App, DeploymentId, Fact)>,
 }
 
 /// Now, in milliseconds since 1970 (UTC).
@@ -54,7 +63,7 @@ pub fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-impl Machine {
+impl Machine<'_> {
     pub(super) fn unit_of(&self, kind: &str) -> String {
         format!("tsh-agent-{kind}@{}.service", self.settings.app)
     }
@@ -82,7 +91,7 @@ pub(super) fn asked(error: DatabaseError) -> Cause {
     Cause::new(error.to_string()).hint(hint)
 }
 
-impl World for Machine {
+impl World for Machine<'_> {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
         let entry = Entry { at: now(), boot: self.boot.clone(), fact };
         let mut written = self.store.append(&self.settings.app, self.id, self.written, &entry).await;
@@ -115,6 +124,20 @@ impl World for Machine {
         self.abort.borrow_and_update().clone()
     }
 
+    async fn rest(&mut self, until: Option<i64>) -> Woken {
+        self.rest_until(until).await
+    }
+
+    async fn standing(&mut self) -> Act<Standing> {
+        let standing = self.store.standing(&self.settings.app, Some(self.id)).await;
+        standing.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        let settings = crate::config::load(&self.settings.app).map_err(|error| Cause::new(error.to_string()))?;
+        Ok(settings.digest())
+    }
+
     async fn pause(&mut self, attempt: usize) {
         let seconds = u64::try_from(attempt).unwrap_or(1).min(5) * 2;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -142,7 +165,7 @@ impl World for Machine {
         Ok(self.step_now(kind, before, &state))
     }
 
-    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[UnitWas]) -> Act<Report> {
+    async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[Vigil]) -> Act<Report> {
         let unit = self.unit_of(kind);
         let mut changes = self.systemd.changes().await?;
         let mut idle = 0;
@@ -172,6 +195,14 @@ impl World for Machine {
         }
     }
 
+    async fn begin_gauge(&mut self, id: DeploymentId) {
+        gauge::begin(self, id).await;
+    }
+
+    async fn end_gauge(&mut self) -> Option<Felt> {
+        gauge::end(self).await
+    }
+
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {
         Ok(self.systemd.state(name.as_str()).await?.into())
     }
@@ -188,17 +219,39 @@ impl World for Machine {
     }
 
     async fn stop_unit(&mut self, name: &UnitName) -> Act<()> {
-        self.systemd.stop(name.as_str(), self.settings.service.stop_timeout).await?;
+        let within = self.settings.service.stop_timeout;
+        match self.settings.service.socket() {
+            Some(serve) if self.settings.is_slot(name) => {
+                self.systemd.end_run(name.as_str(), within.max(serve.drain) + SLOT_STOP).await?;
+            }
+            _ => self.systemd.stop(name.as_str(), within).await?,
+        }
         self.systemd.forget(name.as_str()).await;
         Ok(())
     }
 
-    async fn link(&mut self) -> Act<Option<ReleaseId>> {
-        Self::io("the link to the live release cannot be read", files::link(&self.settings.app))
+    async fn serving_slot(&mut self) -> Act<Slot> {
+        Ok(files::serving(&self.settings.app).unwrap_or(Slot::A))
     }
 
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
-        Self::io("the link to the live release cannot be moved", files::point(&self.settings.app, to))
+    async fn set_serving(&mut self, slot: Option<Slot>) -> Act<()> {
+        Self::io("the slot that serves cannot be chosen", files::set_serving(&self.settings.app, slot))
+    }
+
+    async fn accepting(&mut self, name: &UnitName) -> Act<()> {
+        slots::accepting(&self.systemd, name).await
+    }
+
+    async fn drained(&mut self, name: &UnitName, within: Duration) -> Act<u64> {
+        slots::drained(&self.systemd, name, within).await
+    }
+
+    async fn link(&mut self, link: Link) -> Act<Option<ReleaseId>> {
+        Self::io("the link to the live release cannot be read", files::link_of(&self.settings.app, link))
+    }
+
+    async fn point(&mut self, link: Link, to: Option<ReleaseId>) -> Act<()> {
+        Self::io("the link to the live release cannot be moved", files::point(&self.settings.app, link, to))
     }
 
     async fn has_release(&mut self, id: ReleaseId) -> Act<bool> {
@@ -223,18 +276,7 @@ impl World for Machine {
     }
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
-        let live = self.store.once_live(&self.settings.app).await;
-        let mut kept = live.map_err(|error| Cause::new(super::chain(&error)))?;
-        kept.retain(|id| files::has_release(&self.settings.app, *id));
-        kept.truncate(self.settings.keep_releases);
-        kept.extend(self.link().await?);
-        if self.settings.database.is_some() {
-            // The schema may be ahead of what is live: then only this release knows it, and could ever take it back.
-            let schema = self.schema().await?;
-            let knows = self.store.migrated_to(&self.settings.app, &schema).await;
-            kept.extend(knows.map_err(|error| Cause::new(super::chain(&error)))?);
-        }
-        Ok(kept)
+        self.releases_kept().await
     }
 
     async fn proven_on(&mut self, revision: &Sha, schema: &[SchemaRevision]) -> Act<bool> {
@@ -353,9 +395,4 @@ impl World for Machine {
     async fn forget_old_databases(&mut self) -> Act<()> {
         self.forget_asides().await
     }
-}
-
-/// Returns when somebody has asked to abort; an error means that nobody can any more.
-async fn wanted(abort: &watch::Receiver<Option<String>>) -> Result<(), watch::error::RecvError> {
-    abort.clone().wait_for(Option::is_some).await.map(|_| ())
 }

@@ -5,11 +5,16 @@ pub mod backups;
 pub mod ballast;
 pub mod beside;
 pub mod files;
+mod gauge;
+mod kept;
 pub mod machine;
 pub mod notify;
 mod preflight;
+pub mod rest;
+pub mod slots;
 pub mod step_output;
 pub mod systemd;
+pub mod users;
 
 /// An error with all its causes, in one sentence.
 #[must_use]

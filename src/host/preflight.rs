@@ -90,7 +90,8 @@ pub fn proven_backup(settings: &Settings, schema: &[SchemaRevision], now: i64) -
 fn usable(all: &[BackupView], schema: &[SchemaRevision], oldest: i64) -> Option<BackupName> {
     let shows = |view: &&BackupView| view.manifest.as_ref().is_some_and(|manifest| manifest.schema == schema);
     let young = |view: &&BackupView| view.row.at.is_some_and(|at| at >= oldest);
-    let found = all.iter().find(|view| view.row.is_proven() && shows(view) && young(view));
+    let found =
+        all.iter().find(|view| view.row.quarantine.is_none() && view.row.is_proven() && shows(view) && young(view));
     found.map(|view| view.row.name.clone())
 }
 
@@ -106,15 +107,17 @@ mod tests {
             name: name.parse().unwrap(),
             at: Some(at),
             deployment: None,
+            quarantine: None,
             running: None,
             bytes: 1,
             database_bytes: 1,
             tables: 1,
             rows: 1,
+            offsite: false,
             level: Some(level),
             problem: None,
         };
-        BackupView { row, folder: String::new(), manifest: Some(manifest), files: None, proof: None }
+        BackupView { row, folder: String::new(), manifest: Some(manifest), files: None, proof: None, sent: None }
     }
 
     #[test]

@@ -12,10 +12,12 @@ use zbus::{MessageStream, OwnedMatchRule, OwnedObjectPath, OwnedVariant};
 
 use crate::deploy::world::UnitNow;
 use crate::model::journal::Cause;
+use crate::model::slot::Told;
 
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const TIMER: &str = "org.freedesktop.systemd1.Timer";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 #[zbus::proxy(
@@ -36,6 +38,8 @@ trait Manager {
 /// What systemd says of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
+    /// The unit.
+    pub name: String,
     /// `LoadState`: "loaded", "not-found", "masked", …
     pub load: String,
     /// `ActiveState`.
@@ -52,8 +56,12 @@ pub struct State {
     pub restarts: u32,
     /// `ExecMainStatus`.
     pub status: i32,
+    /// `StatusText`: what the program says of itself.
+    pub status_text: String,
     /// `StateChangeTimestamp` in microseconds since 1970.
     pub since: u64,
+    /// `NeedDaemonReload`: its file was changed since systemd read it.
+    pub stale: bool,
 }
 
 impl State {
@@ -102,6 +110,7 @@ impl From<State> for UnitNow {
             invocation: state.invocation,
             pid: state.pid,
             restarts: state.restarts,
+            told: Told::read(&state.status_text),
         }
     }
 }
@@ -137,6 +146,8 @@ impl Systemd {
         let path = self.manager.load_unit(unit).await?;
         let all = self.properties(&path, UNIT).await?;
         let mut state = State {
+            name: unit.to_owned(),
+            stale: all.get("NeedDaemonReload").and_then(|value| bool::try_from(value).ok()).unwrap_or_default(),
             load: text(&all, "LoadState"),
             active: text(&all, "ActiveState"),
             sub: text(&all, "SubState"),
@@ -149,6 +160,7 @@ impl Systemd {
             state.result = text(&all, "Result");
             state.pid = number(&all, "MainPID");
             state.restarts = number(&all, "NRestarts");
+            state.status_text = text(&all, "StatusText");
             state.status = number(&all, "ExecMainStatus");
         }
         Ok(state)
@@ -193,6 +205,26 @@ impl Systemd {
             return Ok(());
         }
         Err(Cause::new(format!("{unit} does not stop ({result}): {}", state.words())))
+    }
+
+    /// Ends the run of a unit behind a socket: a request may start the next one at once.
+    ///
+    /// # Errors
+    /// If systemd refuses, or it takes longer than `within`.
+    pub async fn end_run(&self, unit: &str, within: Duration) -> Result<(), Cause> {
+        let before = self.state(unit).await?.invocation;
+        match self.stop(unit, within).await {
+            Err(_) if self.state(unit).await?.invocation != before => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// When a timer fires next, in microseconds since 1970; `None` if it does not, or there is none.
+    pub async fn next_elapse(&self, timer: &str) -> Option<u64> {
+        let path = self.manager.load_unit(timer).await.ok()?;
+        let all = self.properties(&path, TIMER).await.ok()?;
+        // Never is the largest number there is.
+        Some(number::<u64>(&all, "NextElapseUSecRealtime")).filter(|us| (1..1 << 62).contains(us))
     }
 
     /// Forgets how a unit's last run ended.

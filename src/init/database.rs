@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Generated;
+use super::compose::Tool;
+use super::{Generated, machine};
 use crate::model::names::App;
 
 /// A query whose answer changes whenever the agent's roles or their rights do: `init` asks before and after.
@@ -52,6 +53,35 @@ pub fn scheme(environment: &str) -> Option<&str> {
     let (scheme, _) = value.trim_start_matches(['"', '\'']).split_once("://")?;
     let valid = scheme.starts_with("postgres") && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
     valid.then_some(scheme)
+}
+
+/// Who owns a database, and which tool's table of revisions is in it; as the superuser, through the socket.
+#[must_use]
+pub fn ask(name: &str) -> (Option<String>, Option<Tool>) {
+    // What could be more than a name to psql is none of ours.
+    if name.is_empty()
+        || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        || name.starts_with('-')
+    {
+        return (None, None);
+    }
+    let psql = |database: &str, sql: &str| {
+        let name = format!("name={name}");
+        let argv = ["runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", &name, "-d", database];
+        machine::run(&argv, sql).unwrap_or_default().trim().to_owned()
+    };
+    let owner = psql("postgres", "select pg_get_userbyid(datdba) from pg_database where datname = :'name'");
+    if owner.is_empty() {
+        return (None, None);
+    }
+    let tables =
+        psql(name, "select to_regclass('alembic_version') is not null, to_regclass('django_migrations') is not null");
+    let tool = match tables.as_str() {
+        "t|f" => Some(Tool::Alembic),
+        "f|t" => Some(Tool::Django),
+        _ => None,
+    };
+    (Some(owner), tool)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Facts, Generated, heading, plain};
-use crate::config::Settings;
+use crate::config::{Service, Settings};
 use crate::model::names::App;
 use crate::paths;
 
@@ -40,7 +40,9 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
         folder(shared.clone(), 0o755, "root", "root"),
     ];
     let user = &settings.service.user;
-    all.extend(settings.service.state.iter().map(|state| folder(shared.join(state), 0o750, user, &facts.group)));
+    let Service { state, public, .. } = &settings.service;
+    let mode = |state: &String| if public.contains(state) { 0o755 } else { 0o750 };
+    all.extend(state.iter().map(|state| folder(shared.join(state), mode(state), user, &facts.group)));
     if settings.database.is_some() {
         // The prover's; its proofs are the core's to read.
         all.push(folder(paths::rehearsals(app), 0o750, "tsh-agent-rehearse", "tsh-agent"));
@@ -53,6 +55,11 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
         all.push(folder(own, 0o755, "tsh-agent-offsite", "tsh-agent-offsite"));
         // With the group's bit, so that each note is the core's to read.
         all.push(folder(sent, 0o2750, "tsh-agent-offsite", "tsh-agent"));
+    }
+    if settings.service.socket().is_some() {
+        // Which slot serves is told here, also before the core has started.
+        all.push(folder(PathBuf::from(paths::RUN), 0o755, "tsh-agent", "tsh-agent"));
+        all.push(folder(super::slots::run_folder(app), 0o755, "tsh-agent", "tsh-agent"));
     }
     all.extend([
         folder(paths::fetched(app), 0o755, "tsh-agent-fetch", "tsh-agent-fetch"),

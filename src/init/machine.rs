@@ -58,6 +58,20 @@ pub fn write(file: &Generated) -> Result<Change, Failure> {
     Ok(Change::Made)
 }
 
+/// Removes a file or a link, durably; one that is gone already is.
+///
+/// # Errors
+///
+/// It cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::new(format!("remove {}", path.display()), error);
+    match fs::remove_file(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+        Err(error) => Err(failed(error)),
+        Ok(()) => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()).map_err(failed),
+    }
+}
+
 /// Whether the file is there already, as it should be.
 ///
 /// # Errors

@@ -1,11 +1,19 @@
 //! What `tsh-agent init` makes of one application's settings. Pure, except for `machine`, which puts it in place.
 
+pub mod adopt;
+pub mod bus;
+pub mod compose;
 pub mod credentials;
 pub mod database;
 pub mod door;
 pub mod folders;
+pub mod hook;
+pub mod inspect;
+pub mod listening;
 pub mod machine;
 pub mod polkit;
+pub mod shown;
+pub mod slots;
 pub mod units;
 
 use std::path::PathBuf;
@@ -25,7 +33,9 @@ pub struct Generated {
 }
 
 impl Generated {
-    fn new(path: impl Into<PathBuf>, text: String) -> Self {
+    /// A file that everybody may read.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, text: String) -> Self {
         Self { path: path.into(), text, mode: 0o644 }
     }
 }
@@ -44,7 +54,10 @@ pub struct Facts {
 pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![folders::table(settings, facts)];
     all.extend(units::drop_ins(settings, facts));
+    all.extend(slots::units(settings, facts));
     all.push(polkit::rule(settings));
+    all.extend(bus::policy(settings));
+    all.extend(hook::drop_in(settings));
     if has_door(settings) {
         all.push(door::snippet(&settings.app));
     }
@@ -81,6 +94,11 @@ url = "ssh://git@forge.example/erp.git"
 branch = "main"
 key = "/etc/tsh-agent/credentials/100%.key"
 timeout = "2min"
+[push]
+webhook = "github"
+repository = "acme/erp"
+poll = "5min"
+users = ["git"]
 [build]
 timeout = "15min"
 [service]
@@ -101,6 +119,12 @@ deadline = "1min"
 bake = "3min"
 [[probe.http]]
 url = "http://127.0.0.1:8000/health"
+[[notices.slack]]
+name = "chat"
+secret = "/etc/tsh-agent/credentials/chat"
+[[notices.mail]]
+name = "mail"
+to = ["ops@example.com"]
 "#;
 
     fn all(settings: &str, unit_group: Option<&str>) -> String {
@@ -127,10 +151,27 @@ url = "http://127.0.0.1:8000/health"
         let (_, rest) = rest.split_once('\n').unwrap();
         let (middle, rest) = rest.split_once("[database]").unwrap();
         let (_, probe) = rest.split_once("[probe]").unwrap();
+        let (probe, _) = probe.split_once("[[notices").unwrap();
         let settings = format!("{head}{middle}[probe]{probe}").replace("ssh://git@", "https://");
         let all = all(&settings, None);
-        assert!(!all.contains("LoadCredential") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
+        assert!(!all.contains("deploy-key") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
         assert!(all.contains("\nGroup=deploy\n"));
+    }
+
+    #[test]
+    fn two_slots_get_their_units_and_the_right_to_start_them() {
+        let (head, rest) = SETTINGS.split_once("units = [").unwrap();
+        let (_, rest) = rest.split_once("]\n").unwrap();
+        let slots = "strategy = \"slots\"\napp = \"erp.main:app\"\nlisten = \"127.0.0.1:8000\"\n\
+                     units = [{ name = \"erp-worker.service\", role = \"worker\" }]\n";
+        let all = all(&format!("{head}{slots}{rest}"), None);
+        let ours: Vec<&str> = all
+            .split("=== ")
+            .filter(|file| {
+                ["erp.socket", "erp@.service", "recover", "49-tsh", "tmpfiles"].iter().any(|f| file.contains(f))
+            })
+            .collect();
+        insta::assert_snapshot!(ours.join("=== "));
     }
 
     #[test]

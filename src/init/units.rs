@@ -7,7 +7,7 @@ use super::{Facts, Generated, credentials, heading, plain};
 use crate::config::Settings;
 use crate::model::names::App;
 
-const SYSTEM: &str = "/etc/systemd/system";
+pub(super) const SYSTEM: &str = "/etc/systemd/system";
 /// A step ends by its own time-out, with a report; PID 1 ends one that does not.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,12 @@ pub fn core_path(app: &App) -> String {
 /// All drop-ins for one application.
 #[must_use]
 pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
-    let mut all = vec![core(&settings.app), recover(settings), fetch(settings)];
+    let mut all = vec![core(&settings.app), recover(settings), git(settings, "fetch"), git(settings, "ask")];
+    all.extend(settings.push.poll.map(|every| poll(&settings.app, every)));
+    if let Some(token) = settings.gates.forge.as_ref().and_then(|forge| forge.token.as_ref()) {
+        let lines = format!("LoadCredential=forge-token:{}\n", plain(&token.to_string_lossy()));
+        all.push(step(&settings.app, "gates", &lines));
+    }
     all.push(step(&settings.app, "build", &timeout(settings.build.timeout)));
     if let Some(database) = &settings.database {
         all.push(step(&settings.app, "migrate", &timeout(database.timeout)));
@@ -36,7 +41,19 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
         all.extend(settings.backup.schedule.as_ref().map(|schedule| timer(&settings.app, schedule)));
     }
     all.push(probe(settings, facts));
+    all.extend(notify(settings));
     all
+}
+
+/// The secrets of the notices, each for the one step that sends.
+fn notify(settings: &Settings) -> Option<Generated> {
+    let mut lines = String::new();
+    for notice in &settings.notices.all {
+        if let Some(secret) = &notice.secret {
+            let _ = writeln!(lines, "LoadCredential=notice-{}:{}", notice.name, plain(&secret.to_string_lossy()));
+        }
+    }
+    (!lines.is_empty()).then(|| step(&settings.app, "notify", &lines))
 }
 
 fn core(app: &App) -> Generated {
@@ -57,16 +74,20 @@ fn recover(settings: &Settings) -> Generated {
         let _ = writeln!(text, "Before={service}");
     }
     let _ = write!(text, "\n[Service]\n{}", links(app));
+    if settings.service.socket().is_some() {
+        let _ = writeln!(text, "ReadWritePaths=-{}", super::slots::run_folder(app).display());
+    }
     Generated::new(format!("{SYSTEM}/tsh-agent-recover.service.d/60-{app}.conf"), text)
 }
 
-fn fetch(settings: &Settings) -> Generated {
+/// A step that speaks with the remote.
+fn git(settings: &Settings, kind: &str) -> Generated {
     let mut lines = timeout(settings.source.timeout);
     if let Some(key) = &settings.source.key {
         lines.push_str("# PID 1 reads the key and hands it to this step alone.\n");
         let _ = writeln!(lines, "LoadCredential=deploy-key:{}", plain(&key.to_string_lossy()));
     }
-    step(&settings.app, "fetch", &lines)
+    step(&settings.app, kind, &lines)
 }
 
 /// The timer of the daily backup.
@@ -85,6 +106,28 @@ fn timer(app: &App, schedule: &str) -> Generated {
     // The first line forgets the time that the shipped unit has.
     let text = format!("{}[Timer]\nOnCalendar=\nOnCalendar={schedule}\n", heading("#", app));
     Generated::new(timer_path(app), text)
+}
+
+/// The timer that has the remote asked.
+#[must_use]
+pub fn poll_timer(app: &App) -> String {
+    format!("tsh-agent-poll@{app}.timer")
+}
+
+/// Where its drop-in stands.
+#[must_use]
+pub fn poll_path(app: &App) -> String {
+    format!("{SYSTEM}/{}.d/60-app.conf", poll_timer(app))
+}
+
+fn poll(app: &App, every: Duration) -> Generated {
+    let (every, jitter) = (every.as_secs(), every.as_secs() / 10);
+    let text = format!(
+        "{}[Timer]\n# The first line forgets how often the shipped unit asks.\nOnUnitInactiveSec=\n\
+         OnActiveSec={every}s\nOnUnitInactiveSec={every}s\nRandomizedDelaySec={jitter}s\n",
+        heading("#", app)
+    );
+    Generated::new(poll_path(app), text)
 }
 
 fn probe(settings: &Settings, facts: &Facts) -> Generated {

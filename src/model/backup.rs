@@ -23,6 +23,9 @@ pub struct Manifest {
     pub revision: Option<Sha>,
     /// The database.
     pub database: String,
+    /// The deployment that set the database aside, if it is a quarantine.
+    #[serde(default)]
+    pub quarantine: Option<DeploymentId>,
     /// Its revisions.
     pub schema: Vec<SchemaRevision>,
     /// The server's version, as in `150013`.
@@ -195,6 +198,9 @@ pub struct BackupRow {
     pub at: Option<i64>,
     /// The deployment that made it, if one did.
     pub deployment: Option<DeploymentId>,
+    /// The deployment that set the database aside, if it is one of a quarantine.
+    #[serde(default)]
+    pub quarantine: Option<DeploymentId>,
     /// The release that ran on the database.
     pub running: Option<ReleaseId>,
     /// Size on disk in bytes.

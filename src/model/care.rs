@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Boot, Cause, Invocation};
-use super::names::{App, BackupName};
+use super::names::{App, BackupName, DeploymentId};
 
 /// What is asked. The stored names are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Kind {
     Push,
     /// Delete what is no longer kept.
     Prune,
+    /// Take a backup of a database that was set aside, and prove it, so that the database may go.
+    Quarantine,
 }
 
 /// A part of it: one run of a step unit.
@@ -47,6 +49,7 @@ impl Kind {
         match self {
             Self::Backup => &[Part::Backup, Part::Folders, Part::Prove, Part::Push],
             Self::Daily => &[Part::Backup, Part::Folders, Part::Prove, Part::Push, Part::Prune],
+            Self::Quarantine => &[Part::Backup, Part::Prove],
             Self::Verify => &[Part::Prove],
             Self::Push => &[Part::Push],
             Self::Prune => &[Part::Prune],
@@ -58,6 +61,7 @@ impl Kind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Backup | Self::Daily => "backup",
+            Self::Quarantine => "backup of a quarantine",
             Self::Verify => "proof of a backup",
             Self::Push => "carrying of backups off-site",
             Self::Prune => "pruning of backups",
@@ -111,6 +115,9 @@ pub struct Care {
     /// Parts that the application has no use for.
     #[serde(default)]
     pub without: Vec<Part>,
+    /// The deployment whose quarantine is backed up, in place of the live database.
+    #[serde(default)]
+    pub quarantine: Option<DeploymentId>,
     /// Its parts so far.
     pub parts: Vec<Progress>,
 }
@@ -138,7 +145,7 @@ impl Care {
     /// Newly asked.
     #[must_use]
     pub fn new(kind: Kind, by: String, boot: Boot, backup: Option<BackupName>) -> Self {
-        Self { kind, by, boot, backup, without: Vec::new(), parts: Vec::new() }
+        Self { kind, by, boot, backup, without: Vec::new(), quarantine: None, parts: Vec::new() }
     }
 
     /// The part that is next, or that is being done; `None`: it is over.

@@ -63,7 +63,7 @@ mod tests {
         let entry = |fact| Entry { at: 0, boot: String::new(), fact };
         let done = |step, out| entry(Fact::Done { step, out });
         let revision = "c".repeat(40).parse().unwrap();
-        let fetched = Fetched { revision, subject: String::new(), author: String::new() };
+        let fetched = Fetched { revision, subject: String::new(), author: String::new(), descends: None };
         let mut entries = vec![
             done(Step::Fetch, Output::Fetched(fetched)),
             done(Step::Inspect, Output::Inspected(inspected(scripts, &[]))),

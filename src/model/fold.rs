@@ -1,6 +1,7 @@
 //! What a journal says: derived from its entries each time, never stored.
 
-use super::journal::{Before, Boot, Cause, Fact, Fetched, Inspected, Journal, Order, Output};
+use super::gates::Judgement;
+use super::journal::{Before, Boot, Cause, Fact, Felt, Fetched, Inspected, Journal, Order, Output};
 use super::lane::Lane;
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
@@ -62,10 +63,15 @@ impl Journal {
         self.0.last().map(|entry| &entry.boot)
     }
 
-    /// How often `step` was intended, since a person last asked to try again.
+    /// How often `step` was intended, since a person last asked to try again, or since the gates last answered.
     #[must_use]
     pub fn attempts(&self, step: Step) -> usize {
-        let again = self.0.iter().rposition(|entry| matches!(entry.fact, Fact::Retried { .. })).unwrap_or_default();
+        let again = self.0.iter().rposition(|entry| match &entry.fact {
+            Fact::Retried { .. } => true,
+            Fact::Done { step: s, out: Output::Judged(_) } => *s == step,
+            _ => false,
+        });
+        let again = again.unwrap_or_default();
         self.0[again..].iter().filter(|entry| entry.fact.intends(step)).count()
     }
 
@@ -102,6 +108,15 @@ impl Journal {
         }
     }
 
+    /// What the gates answered when they were last asked.
+    #[must_use]
+    pub fn judged(&self) -> Option<&Judgement> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Done { out: Output::Judged(judgement), .. } => Some(judgement),
+            _ => None,
+        })
+    }
+
     /// What the inspection found, once it has.
     #[must_use]
     pub fn inspected(&self) -> Option<&Inspected> {
@@ -109,6 +124,15 @@ impl Journal {
             Some(Output::Inspected(inspected)) => Some(inspected),
             _ => None,
         }
+    }
+
+    /// What users felt, if somebody measured it.
+    #[must_use]
+    pub fn felt(&self) -> Option<Felt> {
+        self.0.iter().rev().find_map(|entry| match &entry.fact {
+            Fact::Felt(felt) => Some(*felt),
+            _ => None,
+        })
     }
 
     /// What the rehearsal found, once it has.

@@ -3,14 +3,18 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::felt::Felt;
+use super::gates::Judgement;
+use super::gates::outside::Outside;
 use super::leaving::Leaving;
 use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
+use super::slot::Slot;
 use super::step::Step;
-use super::trigger::Trigger;
 
 pub use super::inspected::{Inspected, Pending, Script};
+pub use super::order::{Goal, Order, Restoring};
 
 /// The kernel's id of the current boot.
 pub type Boot = String;
@@ -67,11 +71,18 @@ pub enum Fact {
         /// Who, as a person reads it.
         by: String,
     },
+    /// A newer order came while this one waited for its gates.
+    Superseded {
+        /// Whose, as a person reads it.
+        by: String,
+    },
     /// Somebody asked to try the rollback of a deployment again that needs an operator.
     Retried {
         /// Who, as a person reads it.
         by: String,
     },
+    /// What users felt from the inspection on.
+    Felt(Felt),
     /// It is settled.
     Ended {
         /// How.
@@ -79,53 +90,6 @@ pub enum Fact {
         /// One sentence where there is more to say.
         note: Option<String>,
     },
-}
-
-/// What was ordered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    /// What to make live.
-    pub goal: Goal,
-    /// The release that was live when the order was accepted.
-    pub from: Option<ReleaseId>,
-    /// Its revision.
-    pub from_revision: Option<Sha>,
-    /// The revision of the release that is made live, where that is a kept one.
-    pub revision: Option<Sha>,
-    /// Who asked, as a person reads it.
-    pub by: String,
-    /// Deploy even what is live already.
-    pub force: bool,
-    /// What caused it.
-    #[serde(default)]
-    pub trigger: Trigger,
-}
-
-/// What to make live.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Goal {
-    /// A revision of the repository; the configured branch if none is named.
-    Revision(Option<super::names::Wanted>),
-    /// A release that is kept on this server.
-    Release(ReleaseId),
-    /// A backup, in place of the live database.
-    Restore(Restoring),
-}
-
-/// Which backup is to be live, and what is known about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restoring {
-    /// The backup.
-    pub backup: BackupName,
-    /// The release that is to run on it: the live one, unless another was named.
-    pub release: ReleaseId,
-    /// The schema's revisions in it.
-    pub schema: Vec<SchemaRevision>,
-    /// The release that ran when it was taken.
-    pub running: Option<ReleaseId>,
-    /// What it sees, as `pg_current_snapshot()` told it; `None` if it was taken on another server.
-    pub snapshot: Option<String>,
 }
 
 /// The world before a step: what recovery compares with.
@@ -144,6 +108,8 @@ pub enum Before {
     Access(Option<String>),
     /// The name of the database that is made or moved.
     Database(String),
+    /// The slot that serves, or that stands for the old release.
+    Slot(Slot),
 }
 
 /// One unit of the application at one moment.
@@ -167,6 +133,15 @@ pub enum Output {
     Nothing,
     /// Fetched.
     Fetched(Fetched),
+    /// The gates were asked.
+    Judged(Judgement),
+    /// Asked the remote.
+    Asked {
+        /// The commit that the configured branch points to there.
+        revision: Sha,
+    },
+    /// What was found out for them outside of the core.
+    Outside(Box<Outside>),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".
     Built {
         /// The sentence.
@@ -233,6 +208,13 @@ pub enum Output {
     },
     /// The units are up, with these runs.
     Up(Vec<UnitWas>),
+    /// The release is the good one, and the slot of the old one is stopped.
+    Settled {
+        /// Requests and connections of the old slot that had not ended by the drain deadline.
+        cut_off: u64,
+    },
+    /// What users felt.
+    Felt(Felt),
     /// Sessions that were ended at the fence, as "role at address".
     Fenced {
         /// The sessions.
@@ -295,6 +277,10 @@ pub struct Fetched {
     pub subject: String,
     /// Its author's name.
     pub author: String,
+    /// Whether it has the revision that runs among its ancestors; `None` where nothing runs, or the repository does not
+    /// have that revision.
+    #[serde(default)]
+    pub descends: Option<bool>,
 }
 
 /// What a rollback did about the database, by the cases of the design.
@@ -371,9 +357,13 @@ impl Fact {
             Self::Intent { step, .. } | Self::Done { step, .. } | Self::Failed { step, .. } | Self::Void { step } => {
                 Some(*step)
             }
-            Self::Accepted(_) | Self::Resumed | Self::Retried { .. } | Self::AbortAsked { .. } | Self::Ended { .. } => {
-                None
-            }
+            Self::Accepted(_)
+            | Self::Resumed
+            | Self::Retried { .. }
+            | Self::AbortAsked { .. }
+            | Self::Felt(_)
+            | Self::Superseded { .. }
+            | Self::Ended { .. } => None,
         }
     }
 }

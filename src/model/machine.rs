@@ -14,10 +14,12 @@
 //! An intent without an outcome is always looked at first: after a crash the world is asked, not the memory.
 
 use super::fold::Progress;
-use super::journal::{Boot, Fact, Goal, Journal, Output, Restored};
+use super::gates::Ruling;
+use super::journal::{Before, Boot, Fact, Goal, Journal, Output, Restored};
 use super::lane::Lane;
 use super::names::ReleaseId;
 use super::outcome::Verdict;
+use super::slot::Slot;
 use super::step::Step;
 
 /// How often a step is tried, counting tries that a crash cut short.
@@ -30,6 +32,9 @@ pub enum Next {
     Run(Step),
     /// An intent has no outcome: see what came of it.
     Look(Step),
+    /// The gates say not yet: rest until this moment (milliseconds since 1970, UTC), or until somebody does something,
+    /// and then ask them again.
+    Wait(Step, Option<i64>),
     /// Write the intent, then undo with this step.
     Undo(Step),
     /// It is settled.
@@ -41,6 +46,7 @@ pub enum Next {
 enum Trouble {
     Failure(Step),
     Abort,
+    Superseded(String),
     Reboot,
 }
 
@@ -67,7 +73,31 @@ pub fn plan(journal: &Journal) -> Vec<Step> {
         return Step::restore_plan();
     }
     let kept = matches!(goal, Some(Goal::Release(_)));
-    Step::plan(journal.inspected(), journal.lane(), kept)
+    Step::plan(journal.inspected(), journal.lane(), kept, with_slots(journal))
+}
+
+/// Whether the new release is started beside the one that serves.
+#[must_use]
+pub fn with_slots(journal: &Journal) -> bool {
+    journal.order().is_some_and(|order| order.slots)
+}
+
+/// Whether it was: then the old one runs as well, and nothing is stopped to go back.
+#[must_use]
+pub fn staged(journal: &Journal) -> bool {
+    journal.touched(Step::Stage)
+}
+
+/// The slot that served before and the one of the new release. What runs where is true for one boot only: the next
+/// one starts the first slot, from the link that is right.
+#[must_use]
+pub fn slots(journal: &Journal) -> (Slot, Slot) {
+    let staged = journal.0.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Intent { step: Step::Stage, before: Before::Slot(old) } => Some((*old, &entry.boot)),
+        _ => None,
+    });
+    let old = staged.filter(|(_, boot)| Some(*boot) == journal.last_boot()).map_or(Slot::A, |(old, _)| old);
+    (old, old.other())
 }
 
 /// Whether the point is passed after which nothing is undone by itself. The intent counts, not its outcome: a door
@@ -152,13 +182,16 @@ fn trouble(journal: &Journal) -> Option<Trouble> {
                 return Some(Trouble::Failure(*step));
             }
             Fact::AbortAsked { .. } if !beyond => return Some(Trouble::Abort),
+            Fact::Superseded { by } if !beyond => return Some(Trouble::Superseded(by.clone())),
             Fact::Failed { .. }
             | Fact::AbortAsked { .. }
+            | Fact::Superseded { .. }
             | Fact::Accepted(_)
             | Fact::Done { .. }
             | Fact::Void { .. }
             | Fact::Resumed
             | Fact::Retried { .. }
+            | Fact::Felt(_)
             | Fact::Ended { .. } => {}
         }
     }
@@ -192,6 +225,7 @@ fn limit(journal: &Journal, step: Step) -> usize {
 /// Whether the step's outcome still counts.
 fn holds(journal: &Journal, step: Step) -> bool {
     match journal.progress(step) {
+        Progress::Done(Output::Judged(judgement)) => judgement.ruling() == Ruling::Pass,
         Progress::Done(_) => !step.is_volatile() || journal.boot_of(step) == journal.last_boot(),
         Progress::Failed(_) => step.is_optional(),
         Progress::NotYet | Progress::Open(_) => false,
@@ -209,8 +243,18 @@ fn forward(journal: &Journal) -> Next {
         );
     }
     match first_undone(journal, &plan(journal)) {
-        Some(step) => Next::Run(step),
+        Some(step) => ruled(journal, step),
         None => Next::Finished(Verdict::Deployed, None),
+    }
+}
+
+/// A step that does not hold is run; but the gates may have answered already.
+fn ruled(journal: &Journal, step: Step) -> Next {
+    let Progress::Done(Output::Judged(judgement)) = journal.progress(step) else { return Next::Run(step) };
+    match judgement.ruling() {
+        Ruling::Wait(until) => Next::Wait(step, until),
+        Ruling::Refuse => Next::Finished(Verdict::Refused, Some(judgement.words())),
+        Ruling::Pass => Next::Run(step),
     }
 }
 
@@ -218,6 +262,9 @@ fn backward(journal: &Journal, trouble: &Trouble) -> Next {
     if !touched(journal) {
         return match trouble {
             Trouble::Abort => Next::Finished(Verdict::Aborted, Some("production was never touched".to_owned())),
+            Trouble::Superseded(by) => {
+                Next::Finished(Verdict::Superseded, Some(format!("a newer order came from {by} while this one waited")))
+            }
             Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::Failed, None),
         };
     }
@@ -239,7 +286,7 @@ fn backward(journal: &Journal, trouble: &Trouble) -> Next {
         return Next::Finished(Verdict::NeedsOperator, Some(why.to_owned()));
     }
     match trouble {
-        Trouble::Abort => Next::Finished(Verdict::Aborted, None),
+        Trouble::Abort | Trouble::Superseded(_) => Next::Finished(Verdict::Aborted, None),
         Trouble::Failure(_) | Trouble::Reboot => Next::Finished(Verdict::RolledBack, None),
     }
 }
@@ -255,6 +302,17 @@ pub fn undo(journal: &Journal) -> Vec<Step> {
             steps.push(step);
         }
     };
+    if staged(journal) {
+        // Requests first: the old slot still runs, and takes them back before the new one is stopped.
+        // One that dies again and again would take the processor from the one that is probed.
+        when(true, Step::Return);
+        when(true, Step::Halt);
+        when(was(Step::Migrate), Step::Restore);
+        when(true, Step::SwitchBack);
+        when(true, Step::Reprobe);
+        when(was(Step::Stop), Step::ReturnWorkers);
+        return steps;
+    }
     when(was(Step::Stop), Step::Halt);
     when([Step::Twin, Step::Migrate, Step::Load].into_iter().any(was), Step::Restore);
     when(was(Step::Switch), Step::SwitchBack);

@@ -1,24 +1,34 @@
 //! Values and rules. Pure: nothing here does I/O, reads a clock or is `async`.
 
+pub mod audit;
 pub mod backup;
 pub mod care;
 pub mod edited;
+pub mod expect;
+pub mod felt;
 pub mod files;
 pub mod finding;
 pub mod fold;
+pub mod gates;
 mod inspected;
 pub mod journal;
+pub mod key;
 pub mod lane;
 pub mod leaving;
 pub mod machine;
 pub mod names;
+pub mod notice;
 pub mod offsite;
+pub mod order;
 pub mod outcome;
+pub mod push;
+pub mod quarantine;
 pub mod rehearsal;
 pub mod request;
 pub mod restore;
 pub mod retention;
 pub mod rollback;
+pub mod slot;
 pub mod step;
 pub mod trigger;
 pub mod view;

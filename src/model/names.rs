@@ -141,6 +141,14 @@ name!(
 );
 
 name!(
+    /// Somebody who is told about deployments: also the name of the credential that the notice is sent with.
+    NoticeName,
+    "notice",
+    "lower-case letters, digits and '-', starting with a letter, at most 31 characters",
+    |text| text.parse::<App>().is_ok()
+);
+
+name!(
     /// A forge's id of one delivery of a webhook.
     Delivery,
     "delivery",

@@ -14,13 +14,25 @@ pub enum Verdict {
     RolledBack,
     /// It was aborted, everything was undone, and the former state was verified.
     Aborted,
+    /// A gate said no before production was touched.
+    Refused,
+    /// A newer order came while it waited for its gates.
+    Superseded,
     /// It could not be settled; a person must look.
     NeedsOperator,
 }
 
 impl Verdict {
     /// All verdicts, for tables and tests.
-    pub const ALL: [Self; 5] = [Self::Deployed, Self::Failed, Self::RolledBack, Self::Aborted, Self::NeedsOperator];
+    pub const ALL: [Self; 7] = [
+        Self::Deployed,
+        Self::Failed,
+        Self::RolledBack,
+        Self::Aborted,
+        Self::Refused,
+        Self::Superseded,
+        Self::NeedsOperator,
+    ];
 
     /// The word used in output, journal and history.
     #[must_use]
@@ -30,6 +42,8 @@ impl Verdict {
             Self::Failed => "failed",
             Self::RolledBack => "rolled-back",
             Self::Aborted => "aborted",
+            Self::Refused => "refused",
+            Self::Superseded => "superseded",
             Self::NeedsOperator => "needs-operator",
         }
     }
@@ -41,7 +55,9 @@ impl Verdict {
             Self::Deployed => Exit::Good,
             Self::Failed => Exit::Untouched,
             Self::RolledBack => Exit::RolledBack,
-            Self::Aborted => Exit::Aborted,
+            // A newer order is what ended it, as an abort would have.
+            Self::Aborted | Self::Superseded => Exit::Aborted,
+            Self::Refused => Exit::Refused,
             Self::NeedsOperator => Exit::NeedsOperator,
         }
     }

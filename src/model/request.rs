@@ -1,12 +1,15 @@
 //! What the core tells a step unit, and what the step unit answers.
 //!
 //! The request is a file that the step opens itself; it holds ids only, each of which is checked while it is
-//! read. Commands and paths come from root's configuration, never from here.
+//! read. Commands and paths come from root's configuration, never from here. Only a notice has words as well: those that
+//! are sent.
 
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Cause, Output};
-use super::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::names::{BackupName, DeploymentId, NoticeName, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
+use super::notice::Message;
+use super::slot::Slot;
 
 /// What a step needs to know beyond the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,19 @@ pub enum Work {
     Fetch {
         /// What was asked for.
         wanted: Option<Wanted>,
+        /// It must be part of the configured branch.
+        #[serde(default)]
+        on_branch: bool,
+        /// The commit that runs, to tell whether this one descends from it.
+        #[serde(default)]
+        running: Option<Sha>,
+    },
+    /// Ask the remote where the configured branch points to.
+    Ask,
+    /// Find out for the gates what can only be found out outside of the core.
+    Gates {
+        /// The commit.
+        revision: Sha,
     },
     /// Build the exported tree of this commit.
     Build {
@@ -55,6 +71,9 @@ pub enum Work {
         /// Its commit.
         #[serde(default)]
         revision: Option<Sha>,
+        /// The deployment whose quarantine is dumped in place of the live database.
+        #[serde(default)]
+        quarantine: Option<DeploymentId>,
     },
     /// Keep the folders that the manifest of a backup names.
     Folders {
@@ -111,6 +130,18 @@ pub enum Work {
         schema: Vec<SchemaRevision>,
         /// How long it must stay healthy, in milliseconds; `None`: until it is healthy once.
         bake: Option<u64>,
+        /// Ask the release in this slot by its private way in; `None`: ask whoever answers.
+        #[serde(default)]
+        slot: Option<Slot>,
+    },
+    /// Ask as users do until the request is gone, and tell what they felt.
+    Gauge,
+    /// Tell somebody about a deployment. Where to, and with which secret, stands in root's configuration.
+    Notify {
+        /// Whom.
+        notice: NoticeName,
+        /// What.
+        message: Box<Message>,
     },
     /// Delete all releases but these.
     Prune {
@@ -139,6 +170,8 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => "fetch",
+            Self::Ask => "ask",
+            Self::Gates { .. } => "gates",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",
             Self::Inspect { .. } => "inspect",
@@ -151,6 +184,8 @@ impl Work {
             Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
+            Self::Gauge => "gauge",
+            Self::Notify { .. } => "notify",
             Self::Prune { .. } => "prune",
         }
     }

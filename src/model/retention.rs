@@ -6,6 +6,8 @@ use super::names::BackupName;
 
 /// Backups of this age are all kept.
 const ALL_DAYS: i64 = 7;
+/// The dump of a quarantine is kept for so long.
+const ASIDE_DAYS: i64 = 30;
 const DAY: i64 = 86_400_000;
 
 /// What retention has to know about a backup.
@@ -23,6 +25,8 @@ pub struct Kept {
     pub damaged: bool,
     /// Whether a deployment may need it that can still be gone back to.
     pub needed: bool,
+    /// Whether it is the dump of a quarantine: it stands for no day, and for no other backup.
+    pub aside: bool,
 }
 
 /// How long and how much.
@@ -45,6 +49,8 @@ pub enum Reason {
     Old,
     /// All together take too much.
     Space,
+    /// It is the dump of a quarantine, and its time is over.
+    Aside,
 }
 
 impl Reason {
@@ -54,6 +60,7 @@ impl Reason {
         match self {
             Self::SameDay => "older than 7 days, not the one of its day",
             Self::Old => "older than keep_days",
+            Self::Aside => "the dump of a quarantine, older than 30 days",
             Self::Space => "all backups take more than max_bytes",
         }
     }
@@ -62,7 +69,7 @@ impl Reason {
 /// The backups that may go, oldest first. Never the newest proven one, nor one that is needed.
 #[must_use]
 pub fn doomed(backups: &[Kept], rule: Rule, now: i64) -> Vec<(BackupName, Reason)> {
-    let mut all: Vec<&Kept> = backups.iter().collect();
+    let mut all: Vec<&Kept> = backups.iter().filter(|backup| !backup.aside).collect();
     all.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| b.name.cmp(&a.name)));
     let newest_proven = all.iter().find(|backup| backup.proven).map(|backup| &backup.name);
     // A damaged one is no backup, so it does not make the number full.
@@ -96,7 +103,9 @@ pub fn doomed(backups: &[Kept], rule: Rule, now: i64) -> Vec<(BackupName, Reason
             out.push((backup.name.clone(), Reason::Space));
         }
     }
-    out.sort_by_key(|(name, _)| all.iter().find(|backup| backup.name == *name).map(|backup| backup.at));
+    let aside = backups.iter().filter(|backup| backup.aside && now - backup.at > ASIDE_DAYS * DAY);
+    out.extend(aside.map(|backup| (backup.name.clone(), Reason::Aside)));
+    out.sort_by_key(|(name, _)| backups.iter().find(|backup| backup.name == *name).map(|backup| backup.at));
     out
 }
 
@@ -118,7 +127,7 @@ mod tests {
     /// A Sunday, noon.
     const NOW: i64 = 20_000 * DAY + DAY / 2;
 
-    /// "age in days" with marks: `p` proven, `d` damaged, `n` needed. Each takes 10 bytes.
+    /// "age in days" with marks: `p` proven, `d` damaged, `n` needed, `q` of a quarantine. Each takes 10 bytes.
     fn backups(words: &str) -> Vec<Kept> {
         let one = |(index, word): (usize, &str)| {
             let marks = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
@@ -132,6 +141,7 @@ mod tests {
                 proven: marks.contains('p'),
                 damaged: marks.contains('d'),
                 needed: marks.contains('n'),
+                aside: marks.contains('q'),
             }
         };
         words.split_whitespace().enumerate().map(one).collect()
@@ -169,6 +179,9 @@ mod tests {
             // What a deployment may need.
             ("0p 31n 32", 1, None, "32:Old"),
             ("0p 1n 2 3 4", 1, Some(30), "4:Space 3:Space"),
+            // The dump of a quarantine stands for nothing else, and goes by its age alone.
+            ("0pq 1p 29pq 31pq 40p", 1, None, "40p:Old 31pq:Aside"),
+            ("0 0.1pq 10 10.1pq", 1, Some(10), "10:Space"),
             // No limit makes the last proven one go.
             ("0 5p", 1, Some(5), ""),
             ("0 1 2p 3 4p", 1, Some(20), "4p:Space 3:Space 1:Space"),

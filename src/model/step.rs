@@ -12,16 +12,24 @@ use super::lane::Lane;
 pub enum Step {
     /// Bring the mirror up to date, resolve to one commit, export its tree.
     Fetch,
+    /// Ask the gates that need no more than the revision.
+    Gates,
     /// Make the environment and run the build commands.
     Build,
     /// Copy what was built into a release that nobody can change.
     Seal,
     /// Look at the database, the disk and the units; choose the lane.
     Inspect,
+    /// Ask all gates again, now that the pending migrations are known; approval is one of them.
+    Clearance,
     /// Back up the database.
     Backup,
     /// Run the pending migrations on a copy made from a backup, try both releases on it; choose the lane.
     Rehearse,
+    /// Start the new release in the idle slot, where no request reaches it.
+    Stage,
+    /// Let the new slot accept requests, and the old one finish those it has.
+    HandOver,
     /// Restore a backup into a database beside the live one, and compare.
     Load,
     /// Close the door: nginx answers 503.
@@ -79,13 +87,17 @@ use Step::*;
 
 impl Step {
     /// Every step, forward ones first.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 35] = [
         Fetch,
+        Gates,
         Build,
         Seal,
         Inspect,
+        Clearance,
         Backup,
         Rehearse,
+        Stage,
+        HandOver,
         Load,
         Close,
         Stop,
@@ -118,11 +130,15 @@ impl Step {
     pub fn word(self) -> &'static str {
         match self {
             Fetch => "fetch",
+            Gates => "gates",
             Build => "build",
             Seal => "seal",
             Inspect => "inspect",
+            Clearance => "clearance",
             Backup => "backup",
             Rehearse => "rehearse",
+            Stage => "stage",
+            HandOver => "hand-over",
             Load => "load",
             Close => "close",
             Stop => "stop",
@@ -156,6 +172,7 @@ impl Step {
     pub fn unit_kind(self) -> Option<&'static str> {
         match self {
             Fetch => Some("fetch"),
+            Gates | Clearance => Some("gates"),
             Build => Some("build"),
             Seal => Some("seal"),
             Inspect => Some("inspect"),
@@ -165,8 +182,8 @@ impl Step {
             Migrate => Some("migrate"),
             Probe | Bake | Reprobe => Some("probe"),
             Prune => Some("prune"),
-            Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers | Settle | Count | Halt
-            | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
+            Stage | HandOver | Close | Stop | Fence | Twin | Swap | Switch | Admit | Start | Open | Workers
+            | Settle | Count | Halt | Restore | SwitchBack | Unfence | Return | Reopen | ReturnWorkers => None,
         }
     }
 
@@ -179,19 +196,28 @@ impl Step {
     /// Whether production can feel it. From the first intent of such a step on, a failure is undone.
     #[must_use]
     pub fn touches(self) -> bool {
-        !matches!(self, Fetch | Build | Seal | Inspect | Backup | Rehearse | Load | Settle | Count | Prune)
+        !matches!(
+            self,
+            Fetch | Gates | Build | Seal | Inspect | Clearance | Backup | Rehearse | Load | Settle | Count | Prune
+        )
     }
 
     /// Whether what it did is gone after a reboot, because it lives in processes and not on disk.
     #[must_use]
     pub fn is_volatile(self) -> bool {
-        matches!(self, Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
+        matches!(self, Stage | HandOver | Start | Probe | Workers | Bake | Halt | Return | Reprobe | ReturnWorkers)
     }
 
     /// Whether it only looks, so that doing it again is harmless when somebody killed it.
     #[must_use]
     pub fn only_looks(self) -> bool {
-        matches!(self, Inspect | Rehearse | Probe | Bake | Reprobe)
+        matches!(self, Gates | Inspect | Clearance | Rehearse | Probe | Bake | Reprobe)
+    }
+
+    /// Whether it asks the gates, which may have the deployment wait.
+    #[must_use]
+    pub fn asks_gates(self) -> bool {
+        matches!(self, Gates | Clearance)
     }
 
     /// Whether its failure leaves the result as it is.
@@ -201,17 +227,24 @@ impl Step {
     }
 
     /// The steps in order: for a release that must be made first or for one that is kept, and as far as they are
-    /// known before a lane is chosen. `lane` is the one that is chosen in the end.
+    /// known before a lane is chosen. `lane` is the one that is chosen in the end; with
+    /// `slots` one of two slots serves, and the new release can be started in the other.
     #[must_use]
-    pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool) -> Vec<Self> {
-        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Build, Seal, Inspect] };
+    pub fn plan(inspected: Option<&Inspected>, lane: Option<Lane>, release_exists: bool, slots: bool) -> Vec<Self> {
+        let mut plan = if release_exists { vec![Inspect] } else { vec![Fetch, Gates, Build, Seal, Inspect] };
         let Some(inspected) = inspected else { return plan };
+        // A rollback is never gated.
+        plan.extend((!release_exists).then_some(Clearance));
         if inspected.lane == Lane::Fenced {
             plan.extend(inspected.backup.then_some(Backup));
             plan.extend(inspected.rehearse.then_some(Rehearse));
         }
         match lane {
             None => {}
+            Some(Lane::Code | Lane::Online) if slots => {
+                plan.extend((lane == Some(Lane::Online)).then_some(Migrate));
+                plan.extend([Stage, Probe, HandOver, Stop, Switch, Workers, Bake, Settle, Prune]);
+            }
             Some(Lane::Code) => plan.extend([Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
             // The old release serves until the new schema is there, and could go on serving.
             Some(Lane::Online) => plan.extend([Migrate, Stop, Switch, Start, Probe, Workers, Bake, Settle, Prune]),
@@ -248,10 +281,17 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_it_must() {
-        let plans = [Lane::Code, Lane::Online, Lane::Fenced].map(|lane| {
+        let plans = [
+            (Lane::Code, true),
+            (Lane::Code, false),
+            (Lane::Online, true),
+            (Lane::Online, false),
+            (Lane::Fenced, false),
+        ];
+        let plans = plans.map(|(lane, slots)| {
             let seen = if lane == Lane::Online { Lane::Fenced } else { lane };
             let inspected = Inspected { rehearse: true, ..Inspected::nothing(seen) };
-            let plan = Step::plan(Some(&inspected), Some(lane), false);
+            let plan = Step::plan(Some(&inspected), Some(lane), false, slots);
             assert_eq!(plan.contains(&Rehearse), lane != Lane::Code, "{lane:?}");
             plan
         });
@@ -259,5 +299,17 @@ mod tests {
             let first = plan.iter().position(|step| step.touches()).unwrap();
             assert!(plan[first..].iter().all(|step| step.touches() || *step >= Settle), "{plan:?}");
         }
+    }
+
+    #[test]
+    fn what_the_settings_leave_out_is_left_out() {
+        let plan = |backup, rehearse| {
+            let inspected = Inspected { backup, rehearse, ..Inspected::nothing(Lane::Fenced) };
+            Step::plan(Some(&inspected), Some(Lane::Fenced), true, false)[1..4].to_vec()
+        };
+        assert_eq!(plan(true, true), [Backup, Rehearse, Close]);
+        assert_eq!(plan(true, false), [Backup, Close, Stop]);
+        assert_eq!(plan(false, true), [Rehearse, Close, Stop]);
+        assert_eq!(plan(false, false), [Close, Stop, Fence]);
     }
 }

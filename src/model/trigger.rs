@@ -69,6 +69,12 @@ impl Trigger {
         *self != Self::Person
     }
 
+    /// Whether it names the commit that is wanted, in place of saying that there may be a new one.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        matches!(self, Self::ApiKey { .. })
+    }
+
     /// Its word in output and settings.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -89,7 +95,7 @@ impl Trigger {
             Self::Webhook { forge, sender: Some(sender), .. } => format!("{} {sender}", forge.word()),
             Self::Webhook { forge, sender: None, .. } => forge.word().to_owned(),
             Self::Poll => "polling".to_owned(),
-            Self::PostReceive { user } => format!("git {user}"),
+            Self::PostReceive { user } => format!("{user} (push)"),
             Self::ApiKey { name } => format!("key {name}"),
         }
     }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Cause, Invocation, Pending};
+use super::gates::Answer;
+use super::journal::{Cause, Felt, Invocation, Pending};
 use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::push::PushView;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
 use super::trigger::Trigger;
@@ -18,7 +20,7 @@ pub struct DeploymentView {
     pub id: DeploymentId,
     /// The application.
     pub app: App,
-    /// "running", or the word of the verdict.
+    /// "running", "waiting" for a gate, or the word of the verdict.
     pub state: String,
     /// How it ended, if it has.
     pub verdict: Option<Verdict>,
@@ -61,10 +63,16 @@ pub struct DeploymentView {
     pub failure: Option<FailureView>,
     /// What is live now, in one sentence.
     pub serving: String,
+    /// What users felt meanwhile, if it was measured.
+    #[serde(default)]
+    pub felt: Option<Felt>,
     /// What was undone, in words.
     pub undone: Vec<String>,
     /// The state of the database, in one sentence, where the deployment had to do with it.
     pub database: Option<String>,
+    /// What the gates answered last.
+    #[serde(default)]
+    pub gates: Vec<Answer>,
     /// What only the database has that was kept aside, once that is counted.
     #[serde(default)]
     pub only_aside: Vec<Leaving>,
@@ -72,6 +80,9 @@ pub struct DeploymentView {
     pub note: Option<String>,
     /// Runs of units that belong to it, for the journal: of the steps, and of the application as it started it.
     pub runs: Vec<RunView>,
+    /// Who was told about it.
+    #[serde(default)]
+    pub notices: Vec<super::notice::NoticeView>,
 }
 
 /// One run of a unit.
@@ -88,7 +99,7 @@ pub struct RunView {
 pub struct StepView {
     /// Which step.
     pub step: Step,
-    /// "running", "done", "failed" or "void".
+    /// "running", "waiting", "refused", "done", "failed" or "void".
     pub state: String,
     /// When it began, in milliseconds since 1970 (UTC).
     pub began: i64,
@@ -96,6 +107,9 @@ pub struct StepView {
     pub took: Option<i64>,
     /// What came of it, in a few words.
     pub detail: String,
+    /// How long it takes as a rule, in milliseconds, where earlier deployments tell; only while it runs.
+    #[serde(default)]
+    pub expected: Option<i64>,
 }
 
 /// What made a deployment fail.
@@ -105,6 +119,21 @@ pub struct FailureView {
     pub step: Step,
     /// Why.
     pub cause: Cause,
+}
+
+/// What every gate answers now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatesView {
+    /// The application.
+    pub app: App,
+    /// The deployment that they answer to; `None`: to a person who would deploy now.
+    pub deployment: Option<DeploymentId>,
+    /// The revision it is about, where it is known.
+    pub revision: Option<Sha>,
+    /// When they were asked, in milliseconds since 1970 (UTC).
+    pub at: i64,
+    /// Their answers.
+    pub answers: Vec<Answer>,
 }
 
 /// One application now.
@@ -128,6 +157,59 @@ pub struct StatusView {
     pub running: Option<DeploymentId>,
     /// The last one that ended.
     pub last: Option<HistoryRow>,
+    /// The first line of the live commit.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// When the live release was verified, in milliseconds since 1970 (UTC).
+    #[serde(default)]
+    pub live_since: Option<i64>,
+    /// The schema's revisions that the live release was verified on.
+    #[serde(default)]
+    pub wanted_schema: Vec<String>,
+    /// What was changed beside a deployment, a sentence each.
+    #[serde(default)]
+    pub drift: Vec<String>,
+    /// The backups, where there is a database.
+    #[serde(default)]
+    pub backups: Option<BackupsNow>,
+    /// What starts by the clock next.
+    #[serde(default)]
+    pub timers: Vec<TimerNow>,
+    /// What the application itself answers; asked by the client, for the core has no network.
+    #[serde(default)]
+    pub answers: Vec<AnswerNow>,
+    /// Pushes whose turn has not come, oldest first.
+    #[serde(default)]
+    pub pushes: Vec<PushView>,
+}
+
+/// The backups in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupsNow {
+    /// How many there are.
+    pub count: usize,
+    /// When the newest was taken, in milliseconds since 1970 (UTC).
+    pub newest: Option<i64>,
+    /// When the newest that is proven was taken, likewise.
+    pub proven: Option<i64>,
+}
+
+/// A timer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerNow {
+    /// Its unit.
+    pub name: String,
+    /// When it fires next, in milliseconds since 1970 (UTC).
+    pub next: Option<i64>,
+}
+
+/// The answer to one probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerNow {
+    /// What was asked.
+    pub what: String,
+    /// Why the answer is not as it should be.
+    pub problem: Option<String>,
 }
 
 /// One unit now.
@@ -141,8 +223,14 @@ pub struct UnitView {
     pub since: Option<i64>,
     /// How often systemd restarted it by itself.
     pub restarts: u32,
-    /// Whether its main process runs from the release the link points to, where that can be known.
+    /// Whether its main process runs from the release the link points to; known to who may look into its processes.
     pub from_release: Option<bool>,
+    /// "web", "worker" or "timer".
+    #[serde(default)]
+    pub role: String,
+    /// Its main process; 0 if it has none.
+    #[serde(default)]
+    pub pid: u32,
 }
 
 /// One line of the history.
@@ -154,7 +242,7 @@ pub struct HistoryRow {
     pub app: App,
     /// "deploy", "rollback" or "restore".
     pub kind: String,
-    /// "running", or the word of the verdict.
+    /// "running", "waiting" for a gate, or the word of the verdict.
     pub state: String,
     /// The commit, if it became known.
     pub revision: Option<Sha>,

@@ -15,8 +15,8 @@ use super::output::say;
 use super::postgres::{connection_name, program, version_of};
 use super::sealed::{Seal, create};
 use super::{Job, Outcome, blocking, not_mine};
-use crate::config::{Database, Migrations};
-use crate::database::{Cluster, Snapshot, create_database};
+use crate::config::Migrations;
+use crate::database::{Aside, Cluster, Snapshot, create_database};
 use crate::model::backup::{self as model, Level, Locale, Manifest};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::{BackupName, ReleaseId, Sha};
@@ -40,7 +40,7 @@ const RESERVE: u64 = 256 << 20;
 /// If the server or one of its programs fails, or the disk does.
 pub async fn run(job: &Job) -> Outcome {
     match &job.request.work {
-        Work::Backup { running, revision } => back_up(job, &Cluster::local(), *running, revision.clone()).await,
+        Work::Backup { running, revision, .. } => back_up(job, &Cluster::local(), *running, revision.clone()).await,
         Work::Forget { backups } => {
             let (home, doomed) = (job.at(&paths::backups(&job.settings.app)), backups.clone());
             blocking(move || forget::forget(&home, &doomed)).await
@@ -50,7 +50,14 @@ pub async fn run(job: &Job) -> Outcome {
 }
 
 async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revision: Option<Sha>) -> Outcome {
-    let Some(database) = &job.settings.database else { return Err(not_mine()) };
+    let Some(mut database) = job.settings.database.clone() else { return Err(not_mine()) };
+    let quarantine = match &job.request.work {
+        Work::Backup { quarantine, .. } => *quarantine,
+        _ => return Err(not_mine()),
+    };
+    if let Some(deployment) = quarantine {
+        database.name = Aside::quarantine(&database.name, deployment).name().to_owned();
+    }
     let home = job.at(&paths::backups(&job.settings.app));
     let cannot = |error: std::io::Error| Cause::new(format!("cannot write a backup into {}: {error}", home.display()));
     let began = Instant::now();
@@ -76,6 +83,7 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         running,
         revision,
         database: database.name.clone(),
+        quarantine,
         schema,
         server,
         pg_dump: version_of(&pg_dump)?,
@@ -93,7 +101,11 @@ async fn back_up(job: &Job, cluster: &Cluster, running: Option<ReleaseId>, revis
         globals: model::File::default(),
         encrypted_to: job.settings.backup.encrypt_to.clone(),
         // What a deployment migrates is the database.
-        folders: if deployment.is_none() { job.settings.backup.folders.clone() } else { Vec::new() },
+        folders: if deployment.is_none() && quarantine.is_none() {
+            job.settings.backup.folders.clone()
+        } else {
+            Vec::new()
+        },
         at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         took: 0,
         level: Level::Written,
@@ -120,7 +132,7 @@ async fn fill(
     mut moment: Snapshot,
     manifest: &mut Manifest,
 ) -> Result<(), Cause> {
-    let Some(Database { name, .. }) = &job.settings.database else { return Err(not_mine()) };
+    let name = &manifest.database.clone();
     let limit = job.settings.backup.hash_limit;
     let seal = Seal::to(&manifest.encrypted_to)?;
     let belongings = cluster.belongings(name).await?;
@@ -197,8 +209,27 @@ fn roles(pg_dumpall: &Path, cluster: &Cluster) -> Result<String, Cause> {
     Err(Cause { tail, ..Cause::new(format!("pg_dumpall of the roles failed ({})", output.status)) })
 }
 
+/// From PostgreSQL 16 on each membership names who granted it, which only the first superuser of that very cluster could
+/// do again. Without the name it is granted by whoever restores.
+fn by_anybody(roles: &str) -> String {
+    let is_name = |name: &str| match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(inner) => !inner.replace("\"\"", "").contains('"'),
+        None => !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$'),
+    };
+    let line = |line: &str| {
+        let grant = line.strip_prefix("GRANT ").and_then(|grant| grant.strip_suffix(';'));
+        let parts = grant.and_then(|grant| grant.rsplit_once(" GRANTED BY "));
+        match parts.filter(|(_, name)| is_name(name)) {
+            Some((grant, _)) => format!("GRANT {grant};\n"),
+            None => format!("{line}\n"),
+        }
+    };
+    roles.lines().map(line).collect()
+}
+
 /// What must be there before the dump is restored. A comment of its own says how.
 fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> String {
+    let roles = by_anybody(roles);
     let create = create_database(db, locale);
     let belongings = belongings.join(";\n");
     format!(
@@ -206,7 +237,7 @@ fn globals(db: &str, locale: &Locale, roles: &str, belongings: &[String]) -> Str
          --   psql -v ON_ERROR_STOP=1 -f {GLOBALS} postgres\n\
          --   zstd -dc {DUMP} | pg_restore --exit-on-error -d {db}\n\
          -- (with `age -d -i IDENTITY` before it, where the names end in .age)\n\n\
-         {roles}\n\n{create};\nbegin;\n{belongings};\ncommit;\n"
+         {roles}\n{create};\nbegin;\n{belongings};\ncommit;\n"
     )
 }
 

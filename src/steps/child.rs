@@ -31,6 +31,7 @@ pub struct Command {
     environment: Vec<(OsString, OsString)>,
     clean: bool,
     quiet: bool,
+    stdin: Option<PathBuf>,
     timeout: Option<Duration>,
 }
 
@@ -52,6 +53,7 @@ impl Command {
             environment: Vec::new(),
             clean: false,
             quiet: false,
+            stdin: None,
             timeout: None,
         }
     }
@@ -84,6 +86,13 @@ impl Command {
         self
     }
 
+    /// With this file as its standard input, which is empty otherwise.
+    #[must_use]
+    pub fn stdin(mut self, file: impl Into<PathBuf>) -> Self {
+        self.stdin = Some(file.into());
+        self
+    }
+
     /// Killed, with everything it started, after this time.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -105,7 +114,11 @@ impl Command {
         // One pipe for both, so that lines stay in the order in which they were said.
         let (ours, theirs) = std::io::pipe().map_err(cannot)?;
         let mut command = tokio::process::Command::new(program);
-        command.args(&self.argv[1..]).stdin(Stdio::null()).stdout(theirs.try_clone().map_err(cannot)?).stderr(theirs);
+        let stdin = match &self.stdin {
+            Some(file) => std::fs::File::open(file).map_err(cannot)?.into(),
+            None => Stdio::null(),
+        };
+        command.args(&self.argv[1..]).stdin(stdin).stdout(theirs.try_clone().map_err(cannot)?).stderr(theirs);
         command.process_group(0).kill_on_drop(true);
         if self.clean {
             command.env_clear();

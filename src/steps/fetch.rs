@@ -1,6 +1,8 @@
 //! Fetches: brings a bare mirror up to date, resolves what is wanted to one commit, and exports that commit's tree.
 //! The mirror is a cache: where anything is wrong with it, it is made anew.
 
+pub mod ask;
+mod commits;
 mod export;
 mod known_hosts;
 mod remote;
@@ -25,17 +27,21 @@ const NOTICE: Duration = Duration::from_secs(1);
 
 /// Fetches, resolves and exports.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Fetch { wanted } = &job.request.work else { return Err(not_mine()) };
+    let Work::Fetch { wanted, on_branch, running } = &job.request.work else { return Err(not_mine()) };
     let timeout = job.settings.source.timeout;
     let area = job.at(&paths::fetched(&job.settings.app));
     let plan = Plan {
         source: job.settings.source.clone(),
         key: deploy_key(&job.settings.source),
         wanted: wanted.clone(),
+        on_branch: *on_branch,
+        running: running.clone(),
         deadline: Instant::now() + timeout,
         mirror: area.join("mirror.git"),
         home: area.join("home"),
         trees: area.join("trees"),
+        commits: job.at(&paths::commits(&job.settings.app)),
+        signed: job.settings.gates.signature.is_some(),
     };
     let fetch = blocking(move || plan.run());
     let outcome = tokio::time::timeout(timeout + NOTICE, fetch).await;
@@ -53,10 +59,16 @@ struct Plan {
     source: Source,
     key: Option<PathBuf>,
     wanted: Option<Wanted>,
+    /// Whether it must be part of the branch.
+    on_branch: bool,
+    running: Option<Sha>,
     deadline: Instant,
     mirror: PathBuf,
     home: PathBuf,
     trees: PathBuf,
+    commits: PathBuf,
+    /// Whether signatures will be looked at.
+    signed: bool,
 }
 
 /// Why it does not go on.
@@ -114,16 +126,34 @@ impl Plan {
         remote::update(&mirror, self, hosts)?;
         let commit =
             resolve::commit(&mirror, self.wanted.as_ref().map_or(self.source.branch.as_str(), Wanted::as_str))?;
+        if self.on_branch {
+            resolve::part_of(&mirror, &commit, self.wanted.as_ref().map(Wanted::as_str), &self.source.branch)?;
+        }
         let revision: Sha =
             commit.id().to_string().parse().map_err(|_| Cause::new("only SHA-1 repositories are supported"))?;
         let fetched = Fetched {
             subject: tidy(commit.summary_bytes().unwrap_or_default()),
             author: tidy(commit.author().name_bytes()),
+            descends: self.descends(&mirror, &commit)?,
             revision,
         };
         export::export(&mirror, &commit, &fetched.revision, &self.trees)?;
+        if self.signed {
+            commits::export(&mirror, &commit, self.running.as_ref(), &self.commits)?;
+        }
         say(&format!("{} {} ({})", fetched.revision.short(), fetched.subject, fetched.author));
         Ok(fetched)
+    }
+
+    /// Whether the commit has the one that runs among its ancestors; nobody knows if the repository has lost that one.
+    fn descends(&self, mirror: &Repository, commit: &git2::Commit<'_>) -> Result<Option<bool>, git2::Error> {
+        let Some(running) = &self.running else { return Ok(None) };
+        let running = git2::Oid::from_str(running.as_str())?;
+        match mirror.find_commit(running) {
+            Ok(_) => Ok(Some(commit.id() == running || mirror.graph_descendant_of(commit.id(), running)?)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn open_mirror(&self) -> Result<Repository, Trouble> {

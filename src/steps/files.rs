@@ -51,29 +51,34 @@ pub enum Kind {
 /// Copies the tree `from` into the new folder `to`. Permissions become: readable for all, writable for the owner,
 /// executable as it was, nothing else; modification times stay, because byte-compiled files refer to them.
 pub fn copy(from: &Path, to: &Path) -> Result<Vec<Item>, Cause> {
+    copy_without(from, to, &[])
+}
+
+/// The same without these files and folders, which are named from the tree's top.
+pub fn copy_without(from: &Path, to: &Path, without: &[PathBuf]) -> Result<Vec<Item>, Cause> {
     std::fs::create_dir(to).map_err(on(to))?;
     let target = open_dir(to)?;
-    let items = walk(from, Some(target))?;
-    Ok(items)
+    walk(from, Some(target), without)
 }
 
 /// Lists and hashes the tree, sorted by path.
 pub fn list(tree: &Path) -> Result<Vec<Item>, Cause> {
-    walk(tree, None)
+    walk(tree, None, &[])
 }
 
-fn walk(from: &Path, to: Option<OwnedFd>) -> Result<Vec<Item>, Cause> {
+fn walk(from: &Path, to: Option<OwnedFd>, without: &[PathBuf]) -> Result<Vec<Item>, Cause> {
     let source = open_dir(from)?;
-    let mut walk =
-        Walk { top: from.to_owned(), at: PathBuf::new(), depth: 0, items: Vec::new(), buffer: vec![0; 1 << 18] };
+    let (top, at, buffer) = (from.to_owned(), PathBuf::new(), vec![0; 1 << 18]);
+    let mut walk = Walk { top, at, without, depth: 0, items: Vec::new(), buffer };
     walk.folder(source, to.as_ref())?;
     walk.items.sort_unstable_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
     Ok(walk.items)
 }
 
-struct Walk {
+struct Walk<'a> {
     top: PathBuf,
     at: PathBuf,
+    without: &'a [PathBuf],
     depth: usize,
     items: Vec<Item>,
     buffer: Vec<u8>,
@@ -85,7 +90,7 @@ const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOFO
 const CREATE: OFlag =
     OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-impl Walk {
+impl Walk<'_> {
     fn folder(&mut self, source: OwnedFd, to: Option<&OwnedFd>) -> Result<(), Cause> {
         if self.depth == DEEPEST {
             return Err(self.refuse("is nested too deeply"));
@@ -100,7 +105,9 @@ impl Walk {
         self.depth += 1;
         for name in names.iter().filter(|name| *name != "." && *name != "..") {
             self.at.push(name);
-            self.entry(&dir, name, to)?;
+            if !self.without.contains(&self.at) {
+                self.entry(&dir, name, to)?;
+            }
             self.at.pop();
         }
         self.depth -= 1;

@@ -4,6 +4,8 @@
 mod http;
 mod process;
 
+pub use http::look;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::config::{Probe, ProbePlan};
 use crate::model::journal::{Cause, Output};
 use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Watched, Work};
+use crate::model::slot::Slot;
 use crate::paths;
 
 /// Where programs are, after the release's own.
@@ -24,9 +27,10 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Probes until the release is healthy, or for as long as it must stay so.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Probe { units, revision, schema, bake } = &job.request.work else { return Err(not_mine()) };
+    let Work::Probe { units, revision, schema, bake, slot } = &job.request.work else { return Err(not_mine()) };
     let intended = http::Intended { revision: revision.as_ref(), schema };
-    let prober = Prober::new(job, job.request.release, units, intended)?;
+    let mut prober = Prober::new(job, job.request.release, units, intended)?;
+    prober.private = private(job, *slot)?;
     let how = match bake {
         None => prober.until_healthy().await?,
         Some(time) => prober.stays_healthy(Duration::from_millis(*time)).await?,
@@ -48,13 +52,18 @@ pub async fn until_healthy(
     Prober::new(job, release, &[], http::Intended { revision, schema })?.until_healthy().await
 }
 
+/// A client for one address, with a new connection for each request.
+pub fn lonely_client() -> Result<reqwest::Client, Cause> {
+    http::client(None)
+}
+
 /// One look at one probe, without a deployment: what was asked, and what is wrong with the answer. `None` for a command,
 /// which only the application's user may run.
 pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Result<(), String>)> {
     let (what, looked) = match probe {
         Probe::Http(asked) => {
             let intended = http::Intended { revision, schema: &[] };
-            let looked = match http::client() {
+            let looked = match http::client(None) {
                 Ok(client) => http::check(&client, asked, &intended).await.map_err(|fault| fault.what),
                 Err(cause) => Err(cause.what),
             };
@@ -66,6 +75,18 @@ pub async fn once(probe: &Probe, revision: Option<&Sha>) -> Option<(String, Resu
         Probe::Command { .. } => return None,
     };
     Some((what, looked))
+}
+
+/// Whether a unit's main process runs from `release`, one of `releases`; `None` where this user may not look into it, or
+/// it has ended meanwhile.
+#[must_use]
+pub fn runs_from(unit: &Watched, release: &std::path::Path, releases: &std::path::Path) -> Option<bool> {
+    std::fs::read_link(format!("/proc/{}/cwd", unit.pid)).ok()?;
+    match process::check(unit, release, releases) {
+        Ok(()) => Some(true),
+        Err(fault) if fault.forever => None,
+        Err(_) => Some(false),
+    }
 }
 
 /// One thing that is not as it should be.
@@ -87,9 +108,32 @@ impl Fault {
     }
 }
 
+/// The way into a slot that does not accept on the socket: what is meant for the socket's address goes there.
+struct Private {
+    client: reqwest::Client,
+    listen: std::net::SocketAddr,
+}
+
+impl Private {
+    fn is_for(&self, url: &str) -> bool {
+        let Ok(url) = reqwest::Url::parse(url) else { return false };
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        let here = host == Some("localhost") || host == Some(&self.listen.ip().to_string());
+        here && url.port_or_known_default() == Some(self.listen.port())
+    }
+}
+
+fn private(job: &Job, slot: Option<Slot>) -> Result<Option<Private>, Cause> {
+    let Some((slot, serve)) = slot.zip(job.settings.service.socket()) else { return Ok(None) };
+    let way_in = job.at(&paths::way_in(&job.settings.app, slot));
+    let client = http::client(Some(&way_in))?;
+    Ok(serve.listen.map(|listen| Private { client, listen }))
+}
+
 struct Prober<'a> {
     plan: &'a ProbePlan,
     client: reqwest::Client,
+    private: Option<Private>,
     units: &'a [Watched],
     intended: http::Intended<'a>,
     releases: PathBuf,
@@ -109,7 +153,8 @@ impl<'a> Prober<'a> {
         let release = job.at(&paths::release(&settings.app, release));
         Ok(Self {
             plan: &settings.probe,
-            client: http::client()?,
+            client: http::client(None)?,
+            private: None,
             units,
             intended,
             workdir: release.join(&settings.build.workdir),
@@ -201,7 +246,11 @@ impl<'a> Prober<'a> {
 
     async fn probe(&self, probe: &Probe) -> Result<(), Fault> {
         match probe {
-            Probe::Http(probe) => http::check(&self.client, probe, &self.intended).await,
+            Probe::Http(probe) => {
+                let private = self.private.as_ref().filter(|private| private.is_for(&probe.url));
+                let client = private.map_or(&self.client, |private| &private.client);
+                http::check(client, probe, &self.intended).await
+            }
             Probe::Tcp { address, timeout } => tcp(address, *timeout).await,
             Probe::Command { argv, timeout } => self.command(argv, *timeout).await,
         }

@@ -6,6 +6,7 @@
 
 pub(super) mod archive;
 mod folders;
+mod opening;
 mod scratch;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 use self::archive::Reader;
 pub use self::archive::checksum;
 use self::folders::Folders;
+use self::opening::open_globals;
+pub(super) use self::opening::readable;
 pub use self::scratch::{PORT, Scratch};
 use super::backup::{DUMP, GLOBALS, MANIFEST};
 use super::output::say;
@@ -260,28 +263,6 @@ async fn restore_and_compare(
     }
     reached(proof, Level::Matched, clock);
     Ok(())
-}
-
-/// Whether what is in the backup can be read here.
-pub(super) fn readable(manifest: &Manifest, keys: &Keys) -> Result<(), Cause> {
-    if manifest.encrypted_to.is_empty() || keys.open_any(&manifest.encrypted_to) {
-        return Ok(());
-    }
-    let (theirs, ours) = (manifest.encrypted_to.join(", "), keys.recipients().join(", "));
-    if keys.is_empty() {
-        return Err(Cause::new("it is encrypted, and no identity is here")
-            .hint("`sudo tsh-agent backup key` makes one for the backups from then on"));
-    }
-    Err(Cause::new(format!("it is encrypted for {theirs}, and the identity on this server is that of {ours}"))
-        .hint("encrypt_to in [backup] must name it; `sudo tsh-agent backup key` shows it"))
-}
-
-/// The roles and settings as psql reads them, where nobody else sees them.
-fn open_globals(globals: &Path, room: &Path, keys: &Keys) -> Result<PathBuf, Cause> {
-    let (mut from, path) = (keys.open(globals).map_err(files::on(globals))?, room.join(GLOBALS));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(files::on(&path))?;
-    std::io::copy(&mut from, &mut file).map_err(files::on(globals))?;
-    Ok(path)
 }
 
 /// Reads all of a dump with `pg_restore` and these arguments, in a thread of its own.

@@ -87,6 +87,8 @@ fn read_request(path: &Path) -> Result<Request, Cause> {
 async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
         "fetch" => super::fetch::run(job).await,
+        "ask" => super::fetch::ask::run(job).await,
+        "gates" => super::gates::run(job).await,
         "build" => super::build::run(job).await,
         "seal" => super::seal::run(job).await,
         "probe" => super::probe::run(job).await,
@@ -98,7 +100,9 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "rehearse" => super::rehearse::run(job).await,
         "restore" => super::restore::run(job).await,
         "migrate" => super::migrate::run(job).await,
+        "gauge" => super::gauge::run(job).await,
         "prune" => super::prune::run(job).await,
+        "notify" => super::notify::run(job).await,
         _ => Err(Cause::new(format!("unknown step {kind}"))),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Job;
-use crate::config::{Backup, Build, Lock, ProbePlan, Project, Rehearsal, Service, Settings, Source};
+use crate::config::{Backup, Build, Lock, Notices, ProbePlan, Project, Push, Rehearsal, Service, Settings, Source};
 use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::request::{Request, Work};
 use crate::paths;
@@ -74,6 +74,7 @@ fn settings(app: App, root: &Path) -> Settings {
             known_hosts: root.join("known_hosts"),
             timeout: Duration::from_secs(60),
         },
+        push: Push { webhook: None, repository: String::new(), poll: None, users: Vec::new() },
         build: Build {
             workdir: PathBuf::new(),
             venv: ".venv".into(),
@@ -89,7 +90,9 @@ fn settings(app: App, root: &Path) -> Settings {
         },
         service: Service {
             user: "nobody".to_owned(),
+            serve: crate::config::testing::settings().service.serve,
             units: Vec::new(),
+            public: vec![],
             state: Vec::new(),
             stop_timeout: Duration::from_secs(10),
         },
@@ -102,6 +105,7 @@ fn settings(app: App, root: &Path) -> Settings {
             encrypt_to: Vec::new(),
             folders: Vec::new(),
             hash_limit: 20_000_000_000,
+            alarm: None,
             max_age: Duration::from_hours(24),
         },
         rehearsal: Rehearsal {
@@ -111,14 +115,17 @@ fn settings(app: App, root: &Path) -> Settings {
             timeout: Duration::from_secs(60),
         },
         offsite: None,
+        gates: Default::default(),
         probe: ProbePlan {
             probes: Vec::new(),
             deadline: Duration::from_secs(5),
             interval: Duration::from_millis(20),
             successes: 2,
             bake: Duration::ZERO,
+            users: None,
         },
         keep_releases: 3,
+        notices: Notices { environment: "production".to_owned(), give_up: Duration::from_hours(24), all: Vec::new() },
     }
 }
 

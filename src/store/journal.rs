@@ -1,16 +1,19 @@
 //! Writing: accept a deployment, append to its journal.
 
-use super::{Store, StoreError, schemas};
+use super::{Store, StoreError, outbox, schemas};
+use crate::model::gates::Ruling;
 use crate::model::journal::{Entry, Fact, Goal, Order, Output};
 use crate::model::names::{App, DeploymentId};
+use crate::model::notice::Moment;
 use crate::model::step::Step;
 
 impl Store {
-    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept release is
-    /// named, a new one is named after the deployment.
+    /// Accepts a deployment; its number. `kind` is "deploy", "rollback" or "restore", `wanted` is for people; a kept
+    /// release is named, a new one is named after the deployment. `push` is the newest push that it answers, if any.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another one runs for this application; or if the state cannot be written.
+    #[expect(clippy::too_many_arguments, reason = "they are the columns of one row, and are stored at once")]
     pub async fn accept(
         &self,
         app: &App,
@@ -19,6 +22,7 @@ impl Store {
         order: Order,
         at: i64,
         boot: &str,
+        push: Option<u32>,
     ) -> Result<DeploymentId, StoreError> {
         let kept = match order.goal {
             Goal::Release(kept) => Some(kept),
@@ -51,7 +55,13 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
+        outbox::put(&mut transaction, app, id, Moment::Accepted, at).await?;
+        let audited = super::audit::accepted(app, id, kind, wanted, &order, at);
+        if let Some(newest) = push {
+            super::pushes::take(&mut transaction, app, newest, id, order.revision.as_ref()).await?;
+        }
         insert(&mut transaction, id, 0, &Entry { at, boot: boot.to_owned(), fact: Fact::Accepted(order) }).await?;
+        super::audit::append(&mut transaction, &audited).await?;
         transaction.commit().await?;
         Ok(id)
     }
@@ -71,6 +81,7 @@ impl Store {
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Fetched, entry.at).await?;
             }
             Fact::Done { step: Step::Seal, .. } => {
                 sqlx::query(
@@ -82,6 +93,14 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            Fact::Done { out: Output::Judged(judgement), .. } => {
+                let waits = matches!(judgement.ruling(), Ruling::Wait(_));
+                sqlx::query("update deployments set state = ? where id = ?")
+                    .bind(if waits { "waiting" } else { "running" })
+                    .bind(id.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
             Fact::Done { step: Step::Rehearse, out: Output::Rehearsed(rehearsal) } => {
                 schemas::rehearsed(&mut transaction, app, id, rehearsal).await?;
             }
@@ -89,12 +108,14 @@ impl Store {
                 schemas::migrated(&mut transaction, app, id, heads).await?;
             }
             Fact::Ended { verdict, .. } => {
+                super::holds::after(&mut transaction, app, id, *verdict, entry.at).await?;
                 sqlx::query("update deployments set state = ?, ended = ? where id = ?")
                     .bind(verdict.word())
                     .bind(entry.at)
                     .bind(id.0)
                     .execute(&mut *transaction)
                     .await?;
+                outbox::put(&mut transaction, app, id, Moment::Ended(*verdict), entry.at).await?;
             }
             Fact::Retried { .. } => {
                 sqlx::query("update deployments set state = 'running', ended = null where id = ?")
@@ -108,14 +129,19 @@ impl Store {
             | Fact::Failed { .. }
             | Fact::Void { .. }
             | Fact::Resumed
+            | Fact::Felt(_)
+            | Fact::Superseded { .. }
             | Fact::AbortAsked { .. } => {}
+        }
+        if let Some(record) = super::audit::happened(app, id, entry) {
+            super::audit::append(&mut transaction, &record).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     transaction: &mut sqlx::SqliteTransaction<'_>,
     id: DeploymentId,
     seq: usize,

@@ -1,8 +1,14 @@
 //! The state on disk: SQLite in WAL mode with full synchronisation, so that what is committed survives a power cut.
 //! Nothing else knows SQL of the state.
 
+mod adopted;
+mod audit;
 mod cares;
+mod holds;
 mod journal;
+mod keys;
+mod outbox;
+mod pushes;
 mod read;
 mod schemas;
 
@@ -44,6 +50,8 @@ pub enum StoreError {
         source: serde_json::Error,
     },
 }
+
+pub use outbox::Due;
 
 /// The state on disk.
 #[derive(Debug, Clone)]

@@ -34,13 +34,22 @@ impl Store {
     /// # Errors
     /// If the state cannot be read.
     pub async fn open_deployments(&self) -> Result<Vec<(App, DeploymentId)>, StoreError> {
-        let rows = sqlx::query("select app, id from deployments where state = 'running' order by id")
+        let rows = sqlx::query("select app, id from deployments where state in ('running', 'waiting') order by id")
             .fetch_all(&self.pool)
             .await?;
         Ok(rows
             .iter()
             .filter_map(|row| Some((row.get::<String, _>(0).parse().ok()?, DeploymentId(row.get::<u32, _>(1)))))
             .collect())
+    }
+
+    /// Applications with a deployment that runs, and does not only wait for its gates.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn busy(&self) -> Result<Vec<App>, StoreError> {
+        let rows = sqlx::query("select app from deployments where state = 'running'").fetch_all(&self.pool).await?;
+        Ok(rows.iter().filter_map(|row| row.get::<String, _>(0).parse().ok()).collect())
     }
 
     /// The last deployments, newest first.
@@ -102,6 +111,42 @@ impl Store {
         }))
     }
 
+    /// The last deployment that made this release live, and when it ended.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn made_live(&self, app: &App, release: ReleaseId) -> Result<Option<(DeploymentId, i64)>, StoreError> {
+        let row = sqlx::query(
+            "select id, ended from deployments where app = ? and release = ? and state = 'deployed' \
+             order by id desc limit 1",
+        )
+        .bind(app.as_str())
+        .bind(release.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| (DeploymentId(row.get::<u32, _>(0)), row.get(1))))
+    }
+
+    /// The journals of the last deployments that made a new release live, newest first.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn good_journals(&self, app: &App, limit: u32) -> Result<Vec<Journal>, StoreError> {
+        let rows = sqlx::query(
+            "select id from deployments where app = ? and state = 'deployed' and kind = 'deploy' and id = release \
+             and id in (select id from releases) order by id desc limit ?",
+        )
+        .bind(app.as_str())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut journals = Vec::new();
+        for row in rows {
+            journals.push(self.journal(DeploymentId(row.get::<u32, _>(0))).await?);
+        }
+        Ok(journals)
+    }
+
     /// Releases that were live once, each named once, the last one first.
     ///
     /// # Errors
@@ -118,7 +163,7 @@ impl Store {
     }
 }
 
-fn history_row(row: &SqliteRow) -> Option<HistoryRow> {
+pub(super) fn history_row(row: &SqliteRow) -> Option<HistoryRow> {
     Some(HistoryRow {
         id: DeploymentId(row.get::<u32, _>(0)),
         app: row.get::<String, _>(1).parse().ok()?,

@@ -38,6 +38,42 @@ async fn the_interface_is_a_promise() {
         <method name="Abort">
           <arg name="id" type="u" direction="in"/>
         </method>
+        <method name="Adopt">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="revision" type="s" direction="in"/>
+          <arg name="subject" type="s" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
+        <method name="Hold">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="kind" type="s" direction="in"/>
+          <arg name="until" type="x" direction="in"/>
+          <arg name="reason" type="s" direction="in"/>
+        </method>
+        <method name="Lift">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="kind" type="s" direction="in"/>
+        </method>
+        <method name="Forgive">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="revision" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Decide">
+          <arg name="id" type="u" direction="in"/>
+          <arg name="approved" type="b" direction="in"/>
+          <arg name="reason" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Audit">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="limit" type="u" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Gates">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Show">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>
@@ -79,6 +115,10 @@ async fn the_interface_is_a_promise() {
           <arg name="app" type="s" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="Quarantines">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="RestorePlan">
           <arg name="app" type="s" direction="in"/>
           <arg name="name" type="s" direction="in"/>
@@ -108,6 +148,18 @@ async fn the_interface_is_a_promise() {
         <method name="BackupRun">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>
+        </method>
+        <method name="AddKey">
+          <arg name="name" type="s" direction="in"/>
+          <arg name="app" type="s" direction="in"/>
+          <arg name="allow" type="as" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Keys">
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="RemoveKey">
+          <arg name="name" type="s" direction="in"/>
         </method>
         <signal name="Changed">
           <arg name="app" type="s"/>

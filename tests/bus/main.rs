@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
 
+mod door;
+mod gates;
+mod hostile;
 mod interface;
 mod support;
 mod verbs;
+mod views;
+mod webhook;

@@ -9,15 +9,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::model::audit::Entry;
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
-use tsh_agent::model::names::{App, BackupName, DeploymentId, ReleaseId, Wanted};
+use tsh_agent::model::gates::{HoldKind, Override};
+use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
+use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
+use tsh_agent::model::push::Hint;
+use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
-use tsh_agent::model::view::{DeploymentView, HistoryRow, StatusView};
+use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
 use zbus::Connection;
 use zbus::connection::Builder;
+
+pub use crate::views::{row, view};
 
 /// A message bus that lives as long as the test.
 pub struct Bus {
@@ -121,6 +128,19 @@ fn id() -> DeploymentId {
     DeploymentId(42)
 }
 
+fn answer(ended: bool) -> Answer {
+    Answer {
+        request: Some(7),
+        deployment: Some(id()),
+        state: if ended { "rolled-back" } else { "running" }.to_owned(),
+        ended,
+        exit: ended.then_some(3),
+        revision: None,
+        note: String::new(),
+        url: "/v1/requests/7".to_owned(),
+    }
+}
+
 fn by(caller: &Caller) -> String {
     // Whoever runs the tests is who the bus must name.
     let me = nix::unistd::geteuid().as_raw();
@@ -134,6 +154,7 @@ impl Core for Script {
         app: App,
         wanted: Option<Wanted>,
         force: bool,
+        overrides: Vec<Override>,
     ) -> Result<DeploymentId, Refusal> {
         let wanted = wanted.map_or_else(|| "-".to_owned(), String::from);
         let refused = Kind::ALL.into_iter().find(|kind| wanted == format!("refuse/{kind:?}"));
@@ -141,7 +162,49 @@ impl Core for Script {
             return Err(Refusal::new(kind, format!("{kind:?} it is")).hint("look elsewhere"));
         }
         self.note(format!("{}: deploy {app} {wanted} {force}", by(&caller)));
+        for Override { gate, reason } in overrides {
+            self.note(format!("override {} {reason}", gate.word()));
+        }
         Ok(id())
+    }
+
+    async fn request(&self, key: String, app: App, revision: Sha) -> Result<Answer, Refusal> {
+        if key != "tsh_good" {
+            return Err(Refusal::new(Kind::Denied, "the key is not known, or not for this"));
+        }
+        self.note(format!("request {app} {}", revision.short()));
+        Ok(answer(false))
+    }
+
+    async fn answer(&self, key: String, what: Asked, wait: Duration) -> Result<Answer, Refusal> {
+        if key != "tsh_good" {
+            return Err(Refusal::new(Kind::Denied, "the key is not known, or not for this"));
+        }
+        self.note(format!("answer {what:?}"));
+        // As the real one does, it answers when there is something to tell.
+        tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
+        let mut looks = self.looks.lock().unwrap();
+        *looks += 1;
+        Ok(answer(*looks > 2))
+    }
+
+    async fn add_key(&self, caller: Caller, name: KeyName, app: App, allow: Vec<Allow>) -> Result<String, Refusal> {
+        self.note(format!("{}: key {name} {app} {allow:?}", by(&caller)));
+        Ok("tsh_good".to_owned())
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_key(&self, caller: Caller, name: KeyName) -> Result<(), Refusal> {
+        self.note(format!("{}: no key {name}", by(&caller)));
+        Ok(())
+    }
+
+    async fn push(&self, caller: Caller, app: App, hint: Hint) -> Result<u32, Refusal> {
+        self.note(format!("{}: push {app} {hint:?}", by(&caller)));
+        Ok(7)
     }
 
     async fn rollback(&self, caller: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
@@ -152,6 +215,58 @@ impl Core for Script {
     async fn abort(&self, caller: Caller, id: DeploymentId) -> Result<(), Refusal> {
         self.note(format!("{}: abort {id}", by(&caller)));
         Ok(())
+    }
+
+    async fn adopt(&self, _: Caller, app: App, revision: Sha, subject: String) -> Result<ReleaseId, Refusal> {
+        self.note(format!("adopt {app} {revision} {subject}"));
+        Ok(ReleaseId(7))
+    }
+
+    async fn hold(
+        &self,
+        caller: Caller,
+        app: App,
+        kind: HoldKind,
+        until: Option<i64>,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.note(format!("{}: {} {app} {until:?} {reason}", by(&caller), kind.word()));
+        Ok(())
+    }
+
+    async fn lift(&self, caller: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
+        self.note(format!("{}: lift {} {app}", by(&caller), kind.word()));
+        Ok(())
+    }
+
+    async fn forgive(&self, caller: Caller, app: App, revision: String) -> Result<Sha, Refusal> {
+        self.note(format!("{}: forgive {app} {revision}", by(&caller)));
+        Ok("3f".repeat(20).parse().unwrap())
+    }
+
+    async fn decide(
+        &self,
+        caller: Caller,
+        id: DeploymentId,
+        approved: bool,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.note(format!("{}: decide {id} {approved} {reason}", by(&caller)));
+        Ok("c0ffee00c0ffee00".to_owned())
+    }
+
+    async fn audit(&self, _: Option<App>, limit: u32) -> Result<Vec<Entry>, Refusal> {
+        let record =
+            json!({"at": 0, "app": "tsh-erp", "by": "olga", "what": "lock", "detail": "stocktaking"}).to_string();
+        let entry = |seq: i64| Entry { seq, record: record.clone(), hash: "0".repeat(64) };
+        Ok((1..=i64::from(limit.min(2))).map(entry).collect())
+    }
+
+    async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
+        let reply = if self.output.is_empty() { json!("pass") } else { json!({"wait": {"until": null}}) };
+        let answer = json!({"gate": "lock", "reply": reply, "reason": "as told", "lift": null, "since": null});
+        let view = json!({"app": app, "deployment": null, "revision": null, "at": 0, "answers": [answer]});
+        Ok(serde_json::from_value(view).unwrap())
     }
 
     async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {
@@ -228,6 +343,10 @@ impl Core for Script {
         Err(Refusal::internal("the script has no backup"))
     }
 
+    async fn quarantines(&self, _: App) -> Result<Vec<QuarantineView>, Refusal> {
+        Ok(Vec::new())
+    }
+
     async fn restore_plan(&self, _: App, name: BackupName, release: Option<ReleaseId>) -> Result<RestoreView, Refusal> {
         let refused = (self.output == "refused").then(|| json!(["release 42 does not fit", "add --release 41"]));
         let view = json!({
@@ -257,31 +376,6 @@ impl Core for Script {
     async fn doomed(&self, _: App) -> Result<Vec<Doomed>, Refusal> {
         Ok(Vec::new())
     }
-}
-
-pub fn row(state: &str) -> Value {
-    json!({
-        "id": 42, "app": "tsh-erp", "kind": "deploy", "state": state, "revision": "3f".repeat(20), "subject": "Print",
-        "release": 42, "by": "alice", "accepted": 1_795_266_161_000_i64, "ended": null,
-    })
-}
-
-/// A deployment with these steps, running or ended.
-pub fn view(verdict: Option<&str>, steps: &[(&str, &str)]) -> Value {
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|(step, state)| {
-            let took = (*state != "running").then_some(400);
-            json!({"step": step, "state": state, "began": 1_795_266_161_000_i64, "took": took, "detail": "as told"})
-        })
-        .collect();
-    json!({
-        "id": 42, "app": "tsh-erp", "state": verdict.unwrap_or("running"), "verdict": verdict, "kind": "deploy",
-        "wanted": "main", "revision": "3f".repeat(20), "subject": "Print", "release": 42, "from": 41,
-        "from_revision": "91".repeat(20), "lane": "code", "pending": [], "by": "alice",
-        "accepted": 1_795_266_161_000_i64, "ended": verdict.map(|_| 1_795_266_173_000_i64), "steps": steps,
-        "failure": null, "serving": "release 41 serves", "undone": [], "database": null, "note": null, "runs": [],
-    })
 }
 
 /// Waits for something that must come true soon.

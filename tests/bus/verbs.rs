@@ -49,7 +49,16 @@ async fn deploy_shows_every_step_once_and_the_end() {
 
 #[tokio::test]
 async fn the_exit_code_is_the_verdict() {
-    for (verdict, code) in [("deployed", 0), ("failed", 1), ("rolled-back", 3), ("needs-operator", 4), ("aborted", 9)] {
+    let codes = [
+        ("deployed", 0),
+        ("failed", 1),
+        ("rolled-back", 3),
+        ("needs-operator", 4),
+        ("refused", 6),
+        ("superseded", 9),
+        ("aborted", 9),
+    ];
+    for (verdict, code) in codes {
         let bus = Bus::start();
         let _core = bus.serve(&Script::of([view(Some(verdict), &[FETCHED])])).await;
         let said = bus.run(&["watch", "42"]).await;

@@ -7,6 +7,7 @@
 
 mod harness {
     pub mod agent;
+    pub mod load;
     pub mod machine;
     pub mod state;
     pub mod verify;
@@ -16,12 +17,18 @@ mod harness {
 
 mod scenarios {
     mod access;
+    mod adopt;
     mod crash;
+    mod drills;
     mod folders;
     mod input;
+    mod notices;
     mod operator;
+    mod package;
+    mod push;
     mod rehearsal;
     mod restore;
+    mod slots;
     mod ssh;
     mod stop;
     mod variants;

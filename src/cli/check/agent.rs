@@ -2,10 +2,10 @@
 
 use nix::unistd::{Group, User};
 
-use super::units::Shown;
 use super::{Failure, Me};
 use crate::api::client::{Client, Error};
 use crate::cli::failure::GROUP;
+use crate::init::shown::Shown;
 use crate::model::finding::Finding;
 use crate::model::names::{App, Sha};
 
@@ -15,6 +15,8 @@ pub struct Core {
     pub revision: Option<Sha>,
     /// Whether the application's units should be up: something is live, and no deployment is moving it.
     pub should_be_up: bool,
+    /// When the last deployment ended, in milliseconds since 1970.
+    pub last: Option<i64>,
 }
 
 /// Asks the core, which answers for what only its user can see.
@@ -28,11 +30,12 @@ pub async fn core(app: &App) -> (Core, Vec<Finding>) {
         Ok((status, mut findings)) => {
             let should_be_up = status.release.is_some() && status.running.is_none();
             findings.insert(0, Finding::ok("agent", "it runs and answers"));
-            (Core { revision: status.revision, should_be_up }, findings)
+            let last = status.last.and_then(|last| last.ended);
+            (Core { revision: status.revision, should_be_up, last }, findings)
         }
         Err(error) => {
             let live = std::fs::read_link(crate::paths::links(app).join("current")).is_ok();
-            (Core { revision: None, should_be_up: live }, silent(error))
+            (Core { revision: None, should_be_up: live, last: None }, silent(error))
         }
     }
 }

@@ -41,7 +41,7 @@ fn environment(path: &Path, needed: bool, found: io::Result<Found>) -> Option<Fi
     Some(match found {
         Err(error) if error.kind() == ErrorKind::NotFound && !needed => return None,
         Err(error) if error.kind() == ErrorKind::NotFound => Finding::bad(area, format!("{shown} is not there"))
-            .mend(format!("sudo install -m 0600 /dev/stdin {shown}, with the application's variables")),
+            .mend(format!("sudo install -m 0600 FILE {shown}, FILE with the application's variables")),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => needs_root(area, &shown.to_string()),
         Err(error) => Finding::bad(area, format!("{shown}: {error}")).mend(format!("sudo stat {shown}")),
         Ok(Found { untrusted: Some(why), .. }) => {
@@ -130,16 +130,30 @@ pub fn credentials(settings: &Settings, me: &Me) -> Vec<Finding> {
         found.push(key(path, find(path), me.root));
         found.push(known_hosts(&source.known_hosts, fs::read_to_string(&source.known_hosts)));
     }
+    for notice in &settings.notices.all {
+        found.extend(notice.secret.as_ref().map(|path| secret("notice", path, find(path), me.root)));
+    }
     found
 }
 
 fn key(path: &Path, found: io::Result<Found>, root: bool) -> Finding {
-    let area = "deploy key";
+    let shown = path.display();
+    let missing = matches!(&found, Err(error) if error.kind() == ErrorKind::NotFound);
+    let finding = secret("deploy key", path, found, root);
+    if missing {
+        finding.mend(format!("sudo ssh-keygen -t ed25519 -N '' -f {shown}, and give the forge {shown}.pub"))
+    } else {
+        finding
+    }
+}
+
+fn secret(area: &str, path: &Path, found: io::Result<Found>, root: bool) -> Finding {
     let shown = path.display();
     match found {
         Err(error) if error.kind() == ErrorKind::PermissionDenied && !root => needs_root(area, &shown.to_string()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Finding::bad(area, format!("{shown} is not there"))
-            .mend(format!("sudo ssh-keygen -t ed25519 -N '' -f {shown}, and give the forge {shown}.pub")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Finding::bad(area, format!("{shown} is not there")).mend(format!("sudo install -m 0600 /dev/stdin {shown}"))
+        }
         Err(error) => Finding::bad(area, format!("{shown}: {error}")).mend(format!("sudo stat {shown}")),
         Ok(Found { untrusted: Some(why), .. }) => {
             Finding::bad(area, why).mend(format!("sudo chown root: {shown} && sudo chmod 0600 {shown}"))

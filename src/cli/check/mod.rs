@@ -4,9 +4,13 @@
 //! core's user can see comes from the core.
 
 mod agent;
+mod certificates;
 mod files;
+mod key;
+mod memory;
 mod outside;
 mod probes;
+mod rights;
 mod space;
 mod units;
 
@@ -17,6 +21,7 @@ use crate::api::Refusal;
 use crate::api::client::Error;
 use crate::config::{self, Settings};
 use crate::init::Facts;
+use crate::init::shown::Shown;
 use crate::model::finding::{Finding, Level};
 use crate::model::names::App;
 use crate::model::outcome::Exit;
@@ -92,6 +97,7 @@ async fn look(app: &App) -> Vec<Finding> {
     found.extend(agent::may_operate(&me));
     let shown = units::shown(&settings);
     found.extend(units::look(&settings, &shown, core.should_be_up));
+    found.extend(memory::look(&shown));
     found.extend(user(&settings));
     found.extend(files::environments(&settings, &units::environments(&shown)));
     if let Some(facts) = facts(&settings, &shown) {
@@ -99,7 +105,11 @@ async fn look(app: &App) -> Vec<Finding> {
         found.extend(files::written(&settings, &facts));
     }
     found.extend(files::credentials(&settings, &me));
+    found.extend(key::look(&settings, &me));
+    found.extend(rights::look(&settings, &me));
+    found.extend(certificates::look(&me));
     found.extend(outside::look(&settings, &me).await);
+    found.extend(outside::behind(core.last, jiff::Timestamp::now().as_millisecond()));
     found.extend(space::look(&settings));
     found.extend(probes::look(&settings, &me, &core).await);
     found
@@ -115,7 +125,7 @@ fn user(settings: &Settings) -> Option<Finding> {
 }
 
 /// What the settings do not say, and `init` has looked up.
-fn facts(settings: &Settings, shown: &[units::Shown]) -> Option<Facts> {
+fn facts(settings: &Settings, shown: &[Shown]) -> Option<Facts> {
     let user = User::from_name(&settings.service.user).ok().flatten()?;
     let group = nix::unistd::Group::from_gid(user.gid).ok().flatten()?;
     let unit_group = shown.iter().map(|unit| unit.value("Group")).find(|group| !group.is_empty());

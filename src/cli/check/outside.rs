@@ -74,15 +74,28 @@ fn clock(said: Option<&str>) -> Finding {
     }
 }
 
+/// What has ended cannot lie ahead: then the clock was set back, and the order of backups and certificates is not what
+/// their times say.
+pub fn behind(last: Option<i64>, now: i64) -> Option<Finding> {
+    /// A clock that is being slewed is not wrong.
+    const SLACK: i64 = 60_000;
+    let ahead = last?.saturating_sub(now);
+    (ahead > SLACK).then(|| {
+        let what =
+            format!("it is at least {} minutes behind: the last deployment ended later than now", ahead / 60_000);
+        Finding::bad("clock", what).mend("timedatectl; sudo timedatectl set-ntp true")
+    })
+}
+
 /// Only whether somebody answers there: what the key opens shows with the fetch, whose user alone should hold it.
 async fn remote(url: &str) -> Finding {
     let Some((host, port)) = endpoint(url) else {
         return Finding::not_checked("remote", format!("{url}: a folder is looked at by the fetch"));
     };
-    let mend = format!("getent hosts {host}; is {host}:{port} open in the firewall?");
+    let mend = format!("getent hosts {host}; timeout 3 bash -c '</dev/tcp/{host}/{port}'");
     let connect = tokio::net::TcpStream::connect((host.as_str(), port));
     match tokio::time::timeout(ANSWER, connect).await {
-        Ok(Ok(_)) => Finding::ok("remote", format!("{host}:{port} answers; the fetch shows whether the key fits")),
+        Ok(Ok(_)) => Finding::ok("remote", format!("{host}:{port} answers")),
         Ok(Err(error)) => Finding::bad("remote", format!("{host}:{port}: {error}")).mend(mend),
         Err(_) => Finding::bad("remote", format!("{host}:{port} does not answer")).mend(mend),
     }
@@ -132,6 +145,13 @@ mod tests {
         assert_eq!(clock(Some("yes\n")).level, Level::Ok);
         assert_eq!(clock(Some("no\n")).level, Level::Warning);
         assert_eq!(clock(None).level, Level::NotChecked);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_bad() {
+        assert_eq!(behind(None, 0), None);
+        assert_eq!(behind(Some(50_000), 0), None);
+        assert!(behind(Some(7_200_000), 0).unwrap().what.contains("120 minutes behind"));
     }
 
     #[test]

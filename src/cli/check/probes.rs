@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Me;
 use super::agent::Core;
 use crate::config::{Probe, Role, Settings};
-use crate::init::machine::run;
+use crate::init::listening::{Listener, listeners};
 use crate::model::finding::Finding;
 use crate::steps::probe::once;
 
@@ -25,9 +25,8 @@ pub async fn look(settings: &Settings, me: &Me, core: &Core) -> Vec<Finding> {
         });
     }
     for port in ports(&settings.probe.probes) {
-        let filter = format!("sport = :{port}");
-        match run(&["ss", "-Hltnp", &filter], "") {
-            Ok(said) => found.extend(held(port, &listeners(&said, unit_of), &web, me.root, said.trim().is_empty())),
+        match listeners(Some(port)) {
+            Ok((by, somebody)) => found.extend(held(port, &by, &web, me.root, !somebody)),
             Err(failure) => found.push(Finding::not_checked("port", format!("who holds {port}: {failure}"))),
         }
     }
@@ -51,31 +50,6 @@ fn ports(probes: &[Probe]) -> BTreeSet<u16> {
     probes.iter().filter_map(of).filter(|(host, _)| local(host)).map(|(_, port)| port).collect()
 }
 
-/// Who listens: the program's name, its process, its unit.
-struct Listener {
-    program: String,
-    pid: u32,
-    unit: Option<String>,
-}
-
-/// From `users:(("python",pid=1028,fd=6),…)` of each line; only root is told.
-fn listeners(said: &str, unit_of: impl Fn(u32) -> Option<String>) -> Vec<Listener> {
-    let entries = said.split("((").skip(1).flat_map(|users| users.split("),("));
-    let read = |entry: &str| {
-        let program = entry.split('"').nth(1)?.to_owned();
-        let pid = entry.split("pid=").nth(1)?.split(',').next()?.parse().ok()?;
-        Some(Listener { program, pid, unit: unit_of(pid) })
-    };
-    entries.filter_map(read).collect()
-}
-
-/// The unit in whose cgroup a process is.
-fn unit_of(pid: u32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let ends = |part: &&str| part.ends_with(".service") || part.ends_with(".socket");
-    text.lines().find_map(|line| line.rsplit('/').find(ends)).map(str::to_owned)
-}
-
 fn held(port: u16, by: &[Listener], web: &[&str], root: bool, free: bool) -> Vec<Finding> {
     if free {
         // The probe says the rest.
@@ -91,10 +65,12 @@ fn held(port: u16, by: &[Listener], web: &[&str], root: bool, free: bool) -> Vec
     let foreign = by.iter().find(|listener| !ours(listener));
     vec![match foreign {
         None => Finding::ok("port", format!("port {port} is held by {}", web.join(", "))),
-        Some(Listener { program, pid, unit }) => {
-            let unit = unit.as_ref().map_or_else(String::new, |unit| format!(" of {unit}"));
-            let what = format!("port {port} is held by {program} (process {pid}{unit}), not by {}", web.join(", "));
-            Finding::bad("port", what).mend(format!("systemctl status {pid}"))
+        Some(Listener { program, pid, unit, .. }) => {
+            let of = unit.as_ref().map_or_else(String::new, |unit| format!(" of {unit}"));
+            let what = format!("port {port} is held by {program} (process {pid}{of}), not by {}", web.join(", "));
+            let end =
+                unit.as_ref().map_or_else(|| format!("sudo kill {pid}"), |unit| format!("sudo systemctl stop {unit}"));
+            Finding::bad("port", what).mend(format!("{end} && sudo systemctl restart {}", web.join(" ")))
         }
     }]
 }
@@ -104,18 +80,15 @@ mod tests {
     use super::*;
     use crate::model::finding::Level;
 
-    const SAID: &str =
-        "LISTEN 0 2048 127.0.0.1:8000 0.0.0.0:* users:((\"python\",pid=1028,fd=6),(\"python\",pid=1030,fd=6))\n";
-
     #[test]
     fn a_port_is_held_by_the_unit_or_by_somebody_else() {
-        let ours = listeners(SAID, |_| Some("erp.service".to_owned()));
-        assert_eq!(ours.iter().map(|listener| listener.pid).collect::<Vec<_>>(), [1028, 1030]);
+        let by = |unit: Option<&str>| {
+            [Listener { port: 8000, program: "python".into(), pid: 1028, unit: unit.map(str::to_owned) }]
+        };
         let level = |by: &[Listener], root| held(8000, by, &["erp.service"], root, false)[0].level;
-        assert_eq!(level(&ours, true), Level::Ok);
+        assert_eq!(level(&by(Some("erp.service")), true), Level::Ok);
         assert_eq!(level(&[], false), Level::NotChecked);
-        let by_hand = listeners(SAID, |_| None);
-        let found = &held(8000, &by_hand, &["erp.service"], true, false)[0];
+        let found = &held(8000, &by(None), &["erp.service"], true, false)[0];
         assert_eq!(found.what, "port 8000 is held by python (process 1028), not by erp.service");
         assert_eq!(held(8000, &[], &[], true, true)[0].level, Level::Bad);
     }

@@ -5,56 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
 use crate::init::folders;
-use crate::init::machine::run;
+use crate::init::shown::Shown;
 use crate::model::finding::Finding;
-
-const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,NeedDaemonReload,User,Group,\
-                          WorkingDirectory,ExecStart,EnvironmentFiles";
-
-/// What `systemctl show` says of a unit; anybody may ask.
-pub struct Shown {
-    /// The unit.
-    pub name: String,
-    pairs: Vec<(String, String)>,
-}
-
-impl Shown {
-    /// Asks.
-    pub fn of(unit: &str) -> Self {
-        // Without an answer nothing is known of it, which is found out by its empty LoadState.
-        Self::parse(unit, &run(&["systemctl", "show", PROPERTIES, "--", unit], "").unwrap_or_default())
-    }
-
-    /// From what it prints.
-    pub fn parse(unit: &str, text: &str) -> Self {
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
-        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Self { name: unit.to_owned(), pairs }
-    }
-
-    /// A property; empty if it has none.
-    pub fn value(&self, key: &str) -> &str {
-        self.values(key).next().unwrap_or_default()
-    }
-
-    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.pairs.iter().filter(move |(found, _)| found == key).map(|(_, value)| value.as_str())
-    }
-
-    /// Its load state as a person reads it.
-    pub fn load(&self) -> &str {
-        match self.value("LoadState") {
-            "not-found" => "not there",
-            "" => "not known: systemctl does not answer",
-            other => other,
-        }
-    }
-
-    /// The programs it starts, as they are written in the unit.
-    fn programs(&self) -> impl Iterator<Item = &str> {
-        self.values("ExecStart").filter_map(|value| value.split_once("path=")?.1.split(" ;").next())
-    }
-}
 
 /// All units of the application.
 pub fn shown(settings: &Settings) -> Vec<Shown> {
@@ -63,8 +15,7 @@ pub fn shown(settings: &Settings) -> Vec<Shown> {
 
 /// The files that PID 1 reads the application's environment from, and whether each must be there.
 pub fn environments(units: &[Shown]) -> BTreeSet<(PathBuf, bool)> {
-    let files = units.iter().flat_map(|unit| unit.values("EnvironmentFiles"));
-    files.filter_map(|value| value.split_once(" (")).map(|(path, how)| (path.into(), how.contains("=no"))).collect()
+    units.iter().flat_map(Shown::environments).collect()
 }
 
 /// The rules for each unit.

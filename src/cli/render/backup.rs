@@ -27,8 +27,9 @@ pub fn list(rows: &[BackupRow], look: &Look) -> String {
             pad(&size(row.bytes), 8),
             pad(&size(row.database_bytes), 8),
         ];
+        let of = row.quarantine.map(|id| format!(" (quarantine {id})")).unwrap_or_default();
         let away = if row.offsite { "  off-site" } else { "" };
-        out += &format!("{}  {}{away}\n", cells.join("  "), look.paint(tone, &word));
+        out += &format!("{}  {}{of}{away}\n", cells.join("  "), look.paint(tone, &word));
     }
     if let Some(problem) = rows.iter().find(|row| row.problem.is_some()) {
         out += &format!("`tsh-agent backup show {}` says what is wrong\n", problem.name);

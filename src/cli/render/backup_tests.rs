@@ -15,6 +15,7 @@ fn row(name: &str, level: Option<Level>, problem: Option<&str>) -> BackupRow {
         name: manifest.name.clone(),
         at: level.map(|_| 1_795_230_900_000),
         deployment: None,
+        quarantine: None,
         running: manifest.running,
         bytes: manifest.dump.bytes,
         database_bytes: manifest.database_bytes,

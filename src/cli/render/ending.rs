@@ -1,7 +1,9 @@
 //! The end of a deployment: one line if it is good, and otherwise everything the next person needs, in the
 //! order in which it is needed.
 
-use super::{FIELD, Look, Tone, error, field, fields, rehearsal, text};
+use super::{FIELD, Look, Tone, error, field, fields, gates, rehearsal, text};
+use crate::model::gates::Reply;
+use crate::model::journal::Felt;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::view::DeploymentView;
@@ -32,8 +34,18 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     let told = ["rollback", "restore"].contains(&view.kind.as_str());
     let database = view.database.as_deref().filter(|_| told).unwrap_or_default();
     let note = field("note", view.note.as_deref().unwrap_or_default(), look);
+    let felt = view.felt.map(|felt| format!("; {}", users(&felt))).unwrap_or_default();
     let window = rehearsal::window(view, look);
-    format!("{}\n{window}{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
+    format!("{}{felt}\n{window}{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
+}
+
+/// What users felt, in few words.
+fn users(felt: &Felt) -> String {
+    let Felt { requests, failed, down_ms, slowest_ms } = felt;
+    match failed {
+        0 => format!("downtime 0 ms, slowest {slowest_ms} ms"),
+        _ => format!("downtime {down_ms} ms ({failed} of {requests} requests failed), slowest {slowest_ms} ms"),
+    }
 }
 
 /// All about a bad end: what failed and why, what serves now, what was undone and what was not, the database,
@@ -56,6 +68,8 @@ pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
             format!("{app} {not} {wanted}; aborted before production was touched")
         }
         Verdict::Aborted => format!("{app} {not} {wanted}; aborted, and what was done is undone"),
+        Verdict::Refused => format!("{app} {not} {wanted}: refused by a gate; production was not touched"),
+        Verdict::Superseded => format!("{app} {not} {wanted}: a newer order came while it waited"),
         Verdict::NeedsOperator => format!("{app} needs an operator after deployment {id} of {wanted}"),
     };
     error(&what, &[], look) + &reasons(view, look) + &fields("next", &next(view, verdict), look)
@@ -65,6 +79,10 @@ pub fn bad(view: &DeploymentView, verdict: Verdict, look: &Look) -> String {
 #[must_use]
 pub fn reasons(view: &DeploymentView, look: &Look) -> String {
     let mut out = String::new();
+    let overridden = view.gates.iter().any(|answer| answer.reply == Reply::Overridden);
+    if overridden || view.verdict == Some(Verdict::Refused) || view.state == "waiting" {
+        out += &gates::answers(&view.gates, look);
+    }
     if let Some(failure) = &view.failure {
         let cause = &failure.cause;
         out += &field("step", failure.step.word(), look);
@@ -80,11 +98,14 @@ pub fn reasons(view: &DeploymentView, look: &Look) -> String {
         }
     }
     out += &field("now", &view.serving, look);
+    out += &field("users", &view.felt.map(|felt| users(&felt)).unwrap_or_default(), look);
     out += &fields("undone", &view.undone, look);
     out += &fields("not undone", &not_undone(view), look);
     out += &rehearsal::window(view, look);
     out += &field("database", view.database.as_deref().unwrap_or_default(), look);
-    out += &field("note", view.note.as_deref().unwrap_or_default(), look);
+    // The gates stand above, each on its line.
+    let note = view.note.as_deref().filter(|_| view.verdict != Some(Verdict::Refused));
+    out += &field("note", note.unwrap_or_default(), look);
     out
 }
 
@@ -107,6 +128,11 @@ fn next(view: &DeploymentView, verdict: Verdict) -> Vec<String> {
         Verdict::Failed | Verdict::RolledBack => {
             vec![format!("`tsh-agent logs {id}` has everything that was said; mend the cause before you deploy again")]
         }
+        Verdict::Refused => vec![
+            "deploy again when the gates agree: `tsh-agent where` asks them".to_owned(),
+            "or pass one, on record: `tsh-agent deploy --override GATE --reason TEXT`".to_owned(),
+        ],
+        Verdict::Superseded => vec!["`tsh-agent history` shows the newer one".to_owned()],
         Verdict::Aborted => vec!["`tsh-agent deploy` when you are ready".to_owned()],
         Verdict::NeedsOperator => way_out(view),
     }

@@ -7,9 +7,12 @@ use crate::model::journal::{Cause, Pending};
 use crate::model::lane::Lane;
 use crate::model::names::{DeploymentId, ReleaseId, Sha};
 use crate::model::outcome::Verdict;
+use crate::model::push::{PushState, PushView};
 use crate::model::step::Step::{self, *};
 use crate::model::trigger::{Forge, Trigger};
-use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StatusView, StepView, UnitView};
+use crate::model::view::{
+    AnswerNow, BackupsNow, DeploymentView, FailureView, HistoryRow, RunView, StatusView, StepView, TimerNow, UnitView,
+};
 
 /// 2026-11-21 14:02:41 in `look`'s time zone.
 pub(crate) const ASKED: i64 = 1_795_266_161_000;
@@ -29,7 +32,8 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         .iter()
         .map(|(step, state, ms, detail)| {
             let took = (*state != "running").then_some(*ms);
-            let view = StepView { step: *step, state: (*state).into(), began, took, detail: (*detail).into() };
+            let (state, detail) = ((*state).into(), (*detail).into());
+            let view = StepView { step: *step, state, began, took, detail, expected: None };
             began += ms;
             view
         })
@@ -57,11 +61,14 @@ fn deployment(verdict: Option<Verdict>, lane: Option<Lane>, steps: &[(Step, &str
         steps,
         failure: None,
         serving: "release 42 (3f2c1a9d) serves, verified".into(),
+        felt: None,
         undone: Vec::new(),
         database: None,
+        gates: Vec::new(),
         only_aside: Vec::new(),
         note: None,
         runs: Vec::new(),
+        notices: Vec::new(),
     }
 }
 
@@ -234,6 +241,8 @@ pub(crate) fn status() -> StatusView {
         since: Some(ASKED + 20_000),
         restarts,
         from_release: Some(true),
+        role: if name.contains("worker") { "worker" } else { "web" }.into(),
+        pid: 812,
     };
     StatusView {
         app: "tsh-erp".parse().unwrap(),
@@ -245,6 +254,36 @@ pub(crate) fn status() -> StatusView {
         schema: Some(Ok(vec!["b2c4e6f8".into()])),
         running: None,
         last: history().into_iter().next(),
+        subject: Some("Round the value added tax per line, as the law asks".into()),
+        live_since: Some(ASKED + 45_000),
+        wanted_schema: vec!["b2c4e6f8".into()],
+        drift: Vec::new(),
+        backups: Some(BackupsNow { count: 9, newest: Some(ASKED - 39_000_000), proven: Some(ASKED - 125_400_000) }),
+        timers: vec![
+            TimerNow { name: "tsh-agent-backup@tsh-erp.timer".into(), next: Some(ASKED + 47_700_000) },
+            TimerNow { name: "tsh-erp-nightly.timer".into(), next: None },
+        ],
+        answers: vec![AnswerNow { what: "GET http://127.0.0.1:8000/health".into(), problem: None }],
+        pushes: Vec::new(),
+    }
+}
+
+pub(crate) fn status_pushed() -> StatusView {
+    let push = |id, at, revision: &str| PushView {
+        id,
+        app: "tsh-erp".parse().unwrap(),
+        at,
+        trigger: pushed().trigger,
+        by: pushed().by,
+        revision: Some(sha(revision)),
+        state: PushState::Waiting,
+        note: "deployment 43 runs".into(),
+        deployment: None,
+    };
+    StatusView {
+        running: Some(DeploymentId(43)),
+        pushes: vec![push(7, ASKED, "aa11"), push(8, ASKED + 60_000, "bb22")],
+        ..status()
     }
 }
 
@@ -255,6 +294,10 @@ pub(crate) fn status_closed() -> StatusView {
     view.units[0].state = "failed".into();
     view.units[1].from_release = Some(false);
     view.schema = Some(Err("connection to server on socket \"/var/run/postgresql/.s.PGSQL.5432\" failed".into()));
+    view.wanted_schema = vec!["a1b3c5d7".into()];
+    view.backups = Some(BackupsNow { count: 0, newest: None, proven: None });
+    view.drift = vec!["tsh-erp.env was changed after tsh-erp.service was started".into()];
+    view.answers[0].problem = Some("GET http://127.0.0.1:8000/health: connection refused".into());
     view.last = Some(HistoryRow { state: "needs-operator".into(), ..history().remove(0) });
     view
 }

@@ -69,8 +69,8 @@ fn line(cells: &[Vec<String>], at: usize, look: &Look) -> String {
         let tone = match cell.trim_end() {
             _ if at == 0 => Some(Tone::Faint),
             "deployed" => Some(Tone::Good),
-            "rolled-back" | "aborted" | "running" => Some(Tone::Odd),
-            "failed" | "needs-operator" => Some(Tone::Bad),
+            "rolled-back" | "aborted" | "superseded" | "running" | "waiting" => Some(Tone::Odd),
+            "failed" | "refused" | "needs-operator" => Some(Tone::Bad),
             _ => None,
         };
         out += &tone.map_or_else(|| cell.clone(), |tone| look.paint(tone, &cell));

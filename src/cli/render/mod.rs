@@ -1,11 +1,15 @@
 //! What people see: views become text here, and nothing else happens. Width, colours, clock and time zone
 //! come from outside, so that every screen is the same in a test.
 
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod ending;
+pub mod gates;
 pub mod history;
+pub mod key;
 pub mod progress;
+pub mod quarantine;
 pub mod rehearsal;
 pub mod restore;
 pub mod show;
@@ -103,12 +107,16 @@ fn step(step: &StepView, look: &Look) -> String {
         "done" if step.step.is_back() => (Tone::Odd, "✓"),
         "done" => (Tone::Good, "✓"),
         "failed" if step.step.is_optional() => (Tone::Odd, "!"),
-        "failed" => (Tone::Bad, "✗"),
+        "failed" | "refused" => (Tone::Bad, "✗"),
+        "waiting" => (Tone::Odd, "…"),
         // Looked for after a crash and not found: it is done again.
         "void" => (Tone::Faint, "·"),
         _ => (Tone::Faint, "…"),
     };
-    let took = when::lasted(step.took.unwrap_or(look.now - step.began));
+    let mut took = when::lasted(step.took.unwrap_or(look.now - step.began));
+    if let Some(expected) = step.expected.filter(|_| step.took.is_none()) {
+        took += &format!(" of about {}", when::lasted(expected));
+    }
     // mark and name: 2 + 1 + 1 + 14 + 1; then a space before the duration.
     let room = look.width.saturating_sub(19 + 1 + width(&took));
     let detail = match step.state.as_str() {

@@ -74,6 +74,16 @@ impl Progress {
         format!("{}  {}\n", self.clear(), look.paint(Tone::Faint, text))
     }
 
+    /// What it waits for, whole.
+    #[must_use]
+    pub fn waits(&mut self, words: &str, look: &Look) -> String {
+        let mut out = self.clear();
+        for line in text::wrap(&format!("waits for {words}"), look.width.saturating_sub(4).max(20)) {
+            out += &format!("    {}\n", look.paint(Tone::Odd, &line));
+        }
+        out
+    }
+
     /// Removes the live line.
     #[must_use]
     pub fn clear(&mut self) -> String {
@@ -83,7 +93,7 @@ impl Progress {
 
 /// A step that runs while the deployment has ended will not be heard of again.
 fn is_over(attempt: &StepView, view: &DeploymentView) -> bool {
-    attempt.state != "running" || view.verdict.is_some()
+    !matches!(attempt.state.as_str(), "running" | "waiting") || view.verdict.is_some()
 }
 
 fn heading(view: &DeploymentView) -> String {

@@ -20,6 +20,7 @@ fn view() -> RestoreView {
             name: "20261121T031500Z".parse().unwrap(),
             at: Some(1_795_230_900_000),
             deployment: None,
+            quarantine: None,
             running: Some(ReleaseId(41)),
             bytes: 214_000_000,
             database_bytes: 942_000_000,

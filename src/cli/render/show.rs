@@ -1,6 +1,7 @@
 //! Everything about one deployment.
 
 use super::{Look, Tone, ending, field, fields, rehearsal, step};
+use crate::model::notice::{Delivery, NoticeView};
 use crate::model::outcome::Verdict;
 use crate::model::view::DeploymentView;
 use crate::when;
@@ -10,8 +11,8 @@ use crate::when;
 pub fn show(view: &DeploymentView, look: &Look) -> String {
     let tone = match view.verdict {
         Some(Verdict::Deployed) => Tone::Good,
-        Some(Verdict::Failed | Verdict::NeedsOperator) => Tone::Bad,
-        Some(Verdict::RolledBack | Verdict::Aborted) | None => Tone::Odd,
+        Some(Verdict::Failed | Verdict::Refused | Verdict::NeedsOperator) => Tone::Bad,
+        Some(Verdict::RolledBack | Verdict::Aborted | Verdict::Superseded) | None => Tone::Odd,
     };
     let what = super::kind(&view.kind);
     let mut out = format!("{what} {} of {}: {}\n", view.id, view.app, look.paint(tone, &view.state));
@@ -39,10 +40,24 @@ pub fn show(view: &DeploymentView, look: &Look) -> String {
     out.push('\n');
     out.extend(view.steps.iter().map(|one| step(one, look)));
     out.push('\n');
-    out + &ending::reasons(view, look)
+    out += &ending::reasons(view, look);
+    out + &fields("told", &view.notices.iter().flat_map(told).collect::<Vec<_>>(), look)
 }
 
 fn migration(pending: &crate::model::journal::Pending) -> String {
     let may_stay = if pending.nontransactional { " (may leave half of its work behind)" } else { "" };
     format!("{} {}{may_stay}", pending.revision, pending.title)
+}
+
+/// Who was told of a moment, and who was not.
+fn told(notice: &NoticeView) -> Vec<String> {
+    let word = |delivery: &Delivery| {
+        let tries = match delivery.tries {
+            0 | 1 => String::new(),
+            tries => format!(" after {tries} tries"),
+        };
+        let problem = delivery.problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default();
+        format!("{}: {} {}{tries}{problem}", notice.moment, delivery.notice, delivery.state)
+    };
+    notice.deliveries.iter().map(word).collect()
 }

@@ -1,51 +1,79 @@
 //! One application now, on one screen: first whether all is well, then what is not.
 
 use super::{Look, Tone, field, fields, text};
-use crate::model::view::{HistoryRow, StatusView, UnitView};
+use crate::model::view::{BackupsNow, HistoryRow, StatusView, TimerNow, UnitView};
 use crate::when;
+
+/// A backup that is older than this, in milliseconds, is worth a word: the timer takes one each day.
+const OLD: i64 = 36 * 3_600_000;
 
 /// The screen.
 #[must_use]
 pub fn status(view: &StatusView, look: &Look) -> String {
-    let problems = problems(view);
-    let app = &view.app;
-    let head = match (&view.release, &view.revision) {
-        (None, _) => format!("{app} has no release yet"),
-        (Some(release), None) => format!("{app} is at release {release}"),
-        (Some(release), Some(revision)) => format!("{app} is at release {release} ({})", revision.short()),
-    };
-    let (tone, word) = match (problems.is_empty(), view.running) {
-        (true, None) => (Tone::Good, "healthy"),
-        (true, Some(_)) => (Tone::Odd, "being deployed"),
-        (false, Some(_)) => (Tone::Odd, "being deployed, not all is up"),
-        (false, None) => (Tone::Bad, "not healthy"),
-    };
-    let mut out = format!("{head}: {}\n", look.paint(tone, word));
+    let problems = problems(view, look);
+    let (tone, word) = verdict(view, &problems);
+    let mut out = format!("{}: {}\n", head(view), look.paint(tone, word));
     out += &fields("problem", &problems, look);
     if let Some(id) = view.running {
         out += &field("running", &format!("deployment {id}; `tsh-agent watch {id}` follows it"), look);
     }
-    let room = view.units.iter().map(|unit| text::width(&unit.name)).max().unwrap_or(0);
-    let units: Vec<_> = view.units.iter().map(|one| unit(one, room, look)).collect();
-    for (at, line) in units.iter().enumerate() {
-        let head = if at == 0 { "  units:" } else { "" };
-        out +=
-            &format!("{}{}\n", text::pad(head, super::FIELD), text::cut(line, look.width.saturating_sub(super::FIELD)));
+    out += &field("subject", &text::fit(view.subject.as_deref().unwrap_or_default(), look.width - super::FIELD), look);
+    if let Some(at) = view.live_since.filter(|_| view.verified.is_none()) {
+        let since = format!("{} ({})", when::minute(at, &look.zone), when::lasted(look.now - at));
+        out += &field("live since", &since, look);
     }
+    let answers = view.answers.iter().filter(|answer| answer.problem.is_none());
+    let as_what = view.revision.as_ref().map(|sha| format!(", as {}", sha.short())).unwrap_or_default();
+    out += &fields("answers", &answers.map(|answer| format!("{}{as_what}", answer.what)).collect::<Vec<_>>(), look);
+    out += &units(view, look);
     match &view.schema {
         Some(Ok(revisions)) if revisions.is_empty() => out += &field("schema", "no revision yet", look),
         Some(Ok(revisions)) => out += &field("schema", &revisions.join(", "), look),
         Some(Err(_)) | None => {}
     }
+    out += &fields("pushed", &pushes(view, look), look);
+    out += &field("backups", &view.backups.as_ref().map(|now| backups(now, look)).unwrap_or_default(), look);
+    out += &fields("next", &view.timers.iter().map(|one| timer(one, look)).collect::<Vec<_>>(), look);
     out + &field("last", &view.last.as_ref().map(|row| last(row, look)).unwrap_or_default(), look)
 }
 
+/// The same in one line, for a prompt or the message of the day.
+#[must_use]
+pub fn oneline(view: &StatusView, look: &Look) -> String {
+    let problems = problems(view, look);
+    let (tone, word) = verdict(view, &problems);
+    let since = view.live_since.map(|at| format!(" since {}", when::minute(at, &look.zone))).unwrap_or_default();
+    let first = problems.first().map(|problem| format!("; {problem}")).unwrap_or_default();
+    let room = look.width.saturating_sub(text::width(&head(view)) + text::width(word) + 2);
+    let rest = if problems.is_empty() { since } else { first };
+    format!("{}: {}{}\n", head(view), look.paint(tone, word), text::cut(&rest, room))
+}
+
+fn head(view: &StatusView) -> String {
+    let app = &view.app;
+    match (&view.release, &view.revision) {
+        (None, _) => format!("{app} has no release yet"),
+        (Some(release), None) => format!("{app} is at release {release}"),
+        (Some(release), Some(revision)) => format!("{app} is at release {release} ({})", revision.short()),
+    }
+}
+
+fn verdict(view: &StatusView, problems: &[String]) -> (Tone, &'static str) {
+    match (problems.is_empty(), view.running) {
+        (true, None) => (Tone::Good, "healthy"),
+        (true, Some(_)) => (Tone::Odd, "being deployed"),
+        (false, Some(_)) => (Tone::Odd, "being deployed, not all is up"),
+        (false, None) => (Tone::Bad, "not healthy"),
+    }
+}
+
 /// What is not as it should be, most important first.
-fn problems(view: &StatusView) -> Vec<String> {
+fn problems(view: &StatusView, look: &Look) -> Vec<String> {
     let mut out = Vec::new();
     if view.door_closed {
         out.push("the door is closed: nginx answers 503".to_owned());
     }
+    out.extend(view.answers.iter().filter_map(|answer| answer.problem.clone()));
     if let (Some(release), Some(verified)) = (view.release, view.verified) {
         out.push(format!("release {release} was never verified; the last one that was is {verified}"));
     }
@@ -56,13 +84,58 @@ fn problems(view: &StatusView) -> Vec<String> {
             out.push(format!("{} does not run from this release", unit.name));
         }
     }
-    if let Some(Err(why)) = &view.schema {
-        out.push(format!("the schema cannot be read: {why}"));
+    match &view.schema {
+        Some(Err(why)) => out.push(format!("the schema cannot be read: {why}")),
+        Some(Ok(now)) if view.running.is_none() && !view.wanted_schema.is_empty() && *now != view.wanted_schema => {
+            let (now, wanted) = (now.join(", "), view.wanted_schema.join(", "));
+            out.push(format!("the database is at {now}, and the release was verified on {wanted}"));
+        }
+        _ => {}
     }
+    out.extend(view.drift.iter().cloned());
     if let Some(row) = view.last.as_ref().filter(|row| row.state == "needs-operator") {
         out.push(format!("deployment {} needs an operator; `tsh-agent show {}` says why", row.id, row.id));
     }
+    match view.backups.as_ref().map(|now| now.newest) {
+        Some(None) => out.push("there is no backup; `tsh-agent backup now` takes one".to_owned()),
+        Some(Some(at)) if look.now - at > OLD => {
+            out.push(format!("the newest backup is {} old; `tsh-agent backup now`", when::lasted(look.now - at)));
+        }
+        _ => {}
+    }
     out
+}
+
+fn units(view: &StatusView, look: &Look) -> String {
+    let room = view.units.iter().map(|unit| text::width(&unit.name)).max().unwrap_or(0);
+    let mut lines: Vec<_> = view.units.iter().map(|one| unit(one, room, look)).collect();
+    let workers: Vec<_> = view.units.iter().filter(|unit| unit.role == "worker").collect();
+    if workers.len() > 1 {
+        let up = workers.iter().filter(|unit| unit.state == "active").count();
+        lines.push(format!("{up} of {} workers are up", workers.len()));
+    }
+    let mut out = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let head = if at == 0 { "  units:" } else { "" };
+        let line = text::cut(line, look.width.saturating_sub(super::FIELD));
+        out += &format!("{}{line}\n", text::pad(head, super::FIELD));
+    }
+    out
+}
+
+/// What waits; of many the newest, which is the one that counts.
+fn pushes(view: &StatusView, look: &Look) -> Vec<String> {
+    let Some(newest) = view.pushes.last() else { return Vec::new() };
+    let revision = newest.revision.as_ref().map(|sha| format!(" {}", sha.short())).unwrap_or_default();
+    let more = match view.pushes.len() - 1 {
+        0 => String::new(),
+        older => format!(", and {older} before it"),
+    };
+    let mut lines = vec![format!("by {}{revision}, {}{more}", newest.by, since(newest.at, look))];
+    if !newest.note.is_empty() {
+        lines.push(format!("waits: {}", newest.note));
+    }
+    lines
 }
 
 fn unit(unit: &UnitView, room: usize, look: &Look) -> String {
@@ -73,6 +146,22 @@ fn unit(unit: &UnitView, room: usize, look: &Look) -> String {
         n => format!(", {n} restarts"),
     };
     format!("{}  {}{since}{restarts}", text::pad(&unit.name, room), unit.state)
+}
+
+fn backups(now: &BackupsNow, look: &Look) -> String {
+    let age = |at: i64| format!("{} ago", when::lasted(look.now - at));
+    let Some(newest) = now.newest else { return "none".to_owned() };
+    let proven = match now.proven {
+        Some(at) if at == newest => "and proven".to_owned(),
+        Some(at) => format!("the newest proven {}", age(at)),
+        None => "none is proven".to_owned(),
+    };
+    format!("{}, the newest {}, {proven}", now.count, age(newest))
+}
+
+fn timer(timer: &TimerNow, look: &Look) -> String {
+    let at = timer.next.map_or_else(|| "not scheduled".to_owned(), |at| when::minute(at, &look.zone));
+    format!("{} {at}", timer.name)
 }
 
 /// To the minute; the day only where it is not today.
@@ -89,3 +178,7 @@ fn last(row: &HistoryRow, look: &Look) -> String {
     let at = when::minute(row.ended.unwrap_or(row.accepted), &look.zone);
     format!("{what} {}: {}, {at}, asked for by {}", row.id, row.state, row.by)
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

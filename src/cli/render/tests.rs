@@ -171,35 +171,6 @@ fn other_ends() {
 }
 
 #[test]
-fn an_application_that_is_well() {
-    assert_snapshot!(status::status(&fixtures::status(), &look()), @"
-    tsh-erp is at release 42 (3f2c1a9d): healthy
-      units:      tsh-erp.service         active since 14:03
-                  tsh-erp-worker.service  active since 14:03, 2 restarts
-      schema:     b2c4e6f8
-      last:       deployment 42: deployed, 2026-11-21 14:03, asked for by alice
-    ");
-}
-
-#[test]
-fn an_application_behind_a_closed_door() {
-    assert_snapshot!(status::status(&fixtures::status_closed(), &look()), @r#"
-    tsh-erp is at release 42 (3f2c1a9d): not healthy
-      problem:    the door is closed: nginx answers 503
-                  release 42 was never verified; the last one that was is 41
-                  tsh-erp.service is failed
-                  tsh-erp-worker.service does not run from this release
-                  the schema cannot be read: connection to server on socket
-                  "/var/run/postgresql/.s.PGSQL.5432" failed
-                  deployment 42 needs an operator; `tsh-agent show 42` says why
-      units:      tsh-erp.service         failed since 14:03
-                  tsh-erp-worker.service  active since 14:03, 2 restarts
-      last:       deployment 42: needs-operator, 2026-11-21 14:03, asked for by
-                  alice
-    "#);
-}
-
-#[test]
 fn the_history() {
     assert_snapshot!(history::history(&fixtures::history(), &look()), @"
     ID  ASKED             REVISION  RESULT       TOOK        BY     SUBJECT
@@ -295,7 +266,8 @@ fn everything_about_a_failure() {
 #[test]
 fn the_live_line_is_replaced_and_leaves_nothing() {
     let look = Look { now: fixtures::ASKED + 6_000, ..look() };
-    let (running, done) = (fixtures::running(), fixtures::code());
+    let (mut running, done) = (fixtures::running(), fixtures::code());
+    running.steps[1].expected = Some(9_000);
     let mut progress = Progress::default();
     let mut out = progress.heading(&running, &look);
     while let Some(line) = progress.finished(&running, &look) {
@@ -309,8 +281,8 @@ fn the_live_line_is_replaced_and_leaves_nothing() {
     assert_snapshot!(out.replace('\r', "<").replace("\u{1b}[K", ">"), @"
     deployment 42 of tsh-erp: deploying main (asked for by alice)
       ✓ fetch          3f2c1a9d Round the value added tax per line, as the la… 1.2 s
-      … build                                                               4.7 s<>    | Resolved 46 packages
-      … build                                                               4.7 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
+      … build                                                4.7 s of about 9.0 s<>    | Resolved 46 packages
+      … build                                                4.7 s of about 9.0 s<>  ✓ build          46 packages with uv, from cache                         9.8 s
     ");
 }
 
@@ -322,6 +294,8 @@ fn no_line_is_wider_than_the_terminal() {
             history::history(&fixtures::history(), &look),
             status::status(&fixtures::status(), &look),
             status::status(&fixtures::status_closed(), &look),
+            status::oneline(&fixtures::status(), &look),
+            status::oneline(&fixtures::status_closed(), &look),
         ];
         for view in [
             fixtures::code(),
@@ -364,6 +338,13 @@ fn behind_the_commit_point_a_person_decides() {
                   back: `tsh-agent rollback --to 41`, if that release knows the
                   schema as it is now
     ");
+}
+
+#[test]
+fn a_push_that_waits_says_for_what() {
+    let said = status::status(&fixtures::status_pushed(), &look());
+    assert!(said.contains("\n  pushed:     by github alice bb220000, 14:03, and 1 before it\n"), "{said}");
+    assert!(said.contains("\n              waits: deployment 43 runs\n"), "{said}");
 }
 
 #[test]

@@ -217,7 +217,7 @@ async fn decide<W: World>(engine: &mut Engine<'_, W>) -> Act<Move> {
     let Some(lane) = engine.journal.lane() else { return Ok(Move::Unchanged) };
     let migrated = engine.journal.touched(Step::Migrate);
     // What the new release did when it was started is in no fingerprint.
-    let started = engine.journal.touched(Step::Start);
+    let started = engine.journal.touched(Step::Start) || engine.journal.touched(Step::Stage);
     let tool = engine.settings.database.as_ref().map(|database| &database.migrations);
     let transactional = !started && tool.is_some_and(Migrations::is_transactional);
     let now = if migrated && transactional { Some(engine.world.fingerprint().await?) } else { None };

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use super::{database, rehearse, restore, units};
+use super::{database, rehearse, restore, slots, units};
 use crate::config::Role;
 use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
-use crate::deploy::world::{Act, StepNow, World};
+use crate::deploy::world::{Act, StepNow, Vigil, World};
 use crate::model::journal::{Before, Cause, Goal, Output, UnitWas};
 use crate::model::lane::Lane;
+use crate::model::machine;
 use crate::model::names::{ReleaseId, SchemaRevision, Sha};
 use crate::model::request::{Report, Request, Watched, Work};
+use crate::model::slot::Slot;
 use crate::model::step::Step;
 
 /// Below this, nothing is begun: a full disk harms more than a late release.
@@ -54,12 +56,12 @@ pub async fn look<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Bef
 }
 
 async fn finish<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Before) -> Act<Output> {
-    let watched = watched(engine, step);
+    let watched = vigils(engine, step).await?;
     let report = engine.world.finish_step(kind(step), invocation(before), &watched).await?;
     conclude(engine, step, report).await
 }
 
-fn invocation(before: &Before) -> &String {
+pub fn invocation(before: &Before) -> &String {
     static NONE: String = String::new();
     match before {
         Before::Unit(invocation) => invocation,
@@ -106,11 +108,23 @@ async fn conclude<W: World>(engine: &mut Engine<'_, W>, step: Step, report: Repo
 /// The units whose death ends the step at once.
 fn watched<W: World>(engine: &Engine<'_, W>, step: Step) -> Vec<UnitWas> {
     match step {
-        Step::Probe => units::started(engine, &[Step::Start]),
-        Step::Bake => units::started(engine, &[Step::Start, Step::Workers]),
+        Step::Probe => units::started(engine, &[Step::Stage, Step::Start]),
+        Step::Bake => units::started(engine, &[Step::Stage, Step::Start, Step::Workers]),
         Step::Reprobe => units::started(engine, &[Step::Return]),
         _ => Vec::new(),
     }
+}
+
+/// The same with what errors count against: while the release bakes in one slot, the other knows what is usual.
+async fn vigils<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Vec<Vigil>> {
+    let usual = if step == Step::Bake && machine::staged(&engine.journal) {
+        let old = slots::unit(engine, machine::slots(&engine.journal).0)?;
+        Some(engine.world.unit(&old).await?.told.unwrap_or_default())
+    } else {
+        None
+    };
+    let slot = |was: &UnitWas| engine.settings.is_slot(&was.name);
+    Ok(watched(engine, step).into_iter().map(|was| Vigil { usual: usual.filter(|_| slot(&was)), was }).collect())
 }
 
 /// The same runs as at the start, without restarts.
@@ -124,13 +138,19 @@ async fn unchanged<W: World>(engine: &mut Engine<'_, W>, watched: &[UnitWas]) ->
     Ok(())
 }
 
-async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
+pub async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Request> {
     let release = match step {
         Step::Reprobe => from(engine)?,
         _ => engine.release(),
     };
     let work = match step {
-        Step::Fetch => Work::Fetch { wanted: wanted(engine) },
+        Step::Fetch => {
+            let order = engine.journal.order();
+            let on_branch = order.is_some_and(|order| order.trigger.is_automatic());
+            let running = order.and_then(|order| order.from_revision.clone());
+            Work::Fetch { wanted: wanted(engine), on_branch, running }
+        }
+        Step::Gates | Step::Clearance => Work::Gates { revision: revision(engine)? },
         Step::Build => Work::Build { revision: revision(engine)? },
         Step::Seal => Work::Seal { revision: revision(engine)? },
         Step::Inspect => {
@@ -148,7 +168,7 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
         Step::Backup => {
             let order = engine.journal.order();
             let (running, revision) = order.map(|order| (order.from, order.from_revision.clone())).unwrap_or_default();
-            Work::Backup { running, revision }
+            Work::Backup { running, revision, quarantine: None }
         }
         Step::Rehearse => {
             let revision = revision(engine)?;
@@ -158,15 +178,21 @@ async fn request<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Reques
             let online = engine.journal.lane() == Some(Lane::Online);
             Work::Migrate { target: database::target(engine), online }
         }
-        Step::Probe => probe(engine, &[Step::Start], revision(engine).ok(), database::target(engine), None).await?,
+        Step::Probe => {
+            let slot = machine::staged(&engine.journal).then(|| machine::slots(&engine.journal).1);
+            let units = watched(engine, step);
+            probe(engine, units, revision(engine).ok(), database::target(engine), None, slot).await?
+        }
         Step::Bake => {
             let bake = u64::try_from(engine.settings.probe.bake.as_millis()).unwrap_or(u64::MAX);
-            probe(engine, &[Step::Start, Step::Workers], revision(engine).ok(), database::target(engine), Some(bake))
-                .await?
+            let units = watched(engine, step);
+            probe(engine, units, revision(engine).ok(), database::target(engine), Some(bake), None).await?
         }
         Step::Reprobe => {
             let old = engine.journal.order().and_then(|order| order.from_revision.clone());
-            probe(engine, &[Step::Return], old, database::left_at(engine), None).await?
+            let slot = machine::staged(&engine.journal).then(|| machine::slots(&engine.journal).0);
+            let units = watched(engine, step);
+            probe(engine, units, old, database::left_at(engine), None, slot).await?
         }
         Step::Prune => {
             let mut keep = engine.world.kept().await?;
@@ -186,7 +212,7 @@ fn wanted<W: World>(engine: &Engine<'_, W>) -> Option<crate::model::names::Wante
 }
 
 /// The commit of the release that is made live: just fetched, or remembered from when it was built.
-fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
+pub fn revision<W: World>(engine: &Engine<'_, W>) -> Act<Sha> {
     let kept = engine.journal.order().and_then(|order| order.revision.clone());
     let fetched = engine.journal.fetched().map(|fetched| fetched.revision.clone());
     fetched.or(kept).ok_or_else(|| Cause::new("the revision of the release is not on record"))
@@ -199,18 +225,19 @@ fn from<W: World>(engine: &Engine<'_, W>) -> Act<ReleaseId> {
 
 async fn probe<W: World>(
     engine: &mut Engine<'_, W>,
-    steps: &[Step],
+    units: Vec<UnitWas>,
     revision: Option<Sha>,
     schema: Vec<SchemaRevision>,
     bake: Option<u64>,
+    slot: Option<Slot>,
 ) -> Act<Work> {
     let mut watched = Vec::new();
-    for unit in units::started(engine, steps) {
+    for unit in units {
         let pid = engine.world.unit(&unit.name).await?.pid;
         let timer = engine.settings.units(Role::Timer).any(|name| *name == unit.name);
         watched.push(Watched { unit: unit.name, pid: if timer { 0 } else { pid } });
     }
-    Ok(Work::Probe { units: watched, revision, schema, bake })
+    Ok(Work::Probe { units: watched, revision, schema, bake, slot })
 }
 
 async fn enough_space<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {

@@ -10,7 +10,10 @@ use crate::deploy::world::{Act, UnitNow, World};
 use crate::model::journal::{Before, Cause, Output, UnitWas};
 use crate::model::machine;
 use crate::model::names::UnitName;
+use crate::model::slot::Slot;
 use crate::model::step::Step;
+
+use super::slots;
 
 /// What all units are doing now.
 pub async fn now<W: World>(engine: &mut Engine<'_, W>) -> Act<Vec<UnitWas>> {
@@ -22,9 +25,20 @@ pub async fn now<W: World>(engine: &mut Engine<'_, W>) -> Act<Vec<UnitWas>> {
     Ok(units)
 }
 
-/// Stops all units, in the reverse order of their start.
-pub async fn stop<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
-    let names: Vec<UnitName> = engine.settings.all_units().cloned().collect();
+/// Stops all units, in the reverse order of their start. Beside a slot that goes on serving, only the background is
+/// stopped, and on the way back the slot of the new release.
+pub async fn stop<W: World>(engine: &mut Engine<'_, W>, step: Step) -> Act<Output> {
+    let staged = machine::staged(&engine.journal);
+    let mut names: Vec<UnitName> = engine.settings.all_units().cloned().collect();
+    if staged {
+        names = if engine.journal.touched(Step::Stop) { background(engine) } else { Vec::new() };
+        if step == Step::Halt {
+            names.insert(0, slots::unit(engine, machine::slots(&engine.journal).1)?);
+        }
+    } else if engine.settings.service.socket().is_some() {
+        // The socket stays: a request starts the unit again, which then waits until a slot is chosen.
+        engine.world.set_serving(None).await?;
+    }
     for name in names.iter().rev() {
         engine.world.stop_unit(name).await?;
     }
@@ -35,8 +49,7 @@ pub async fn stop<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
 pub async fn start_web<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
     // After the commit point a reboot may have started them already, from the link that is right since before it.
     let accept_running = machine::committed(&engine.journal);
-    let names: Vec<UnitName> = engine.settings.units(Role::Web).cloned().collect();
-    start(engine, &names, accept_running).await
+    web(engine, accept_running).await
 }
 
 /// Starts workers and timers.
@@ -47,8 +60,34 @@ pub async fn start_workers<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> 
 
 /// Starts the old release's units that answer requests.
 pub async fn return_web<W: World>(engine: &mut Engine<'_, W>) -> Act<Output> {
-    let names: Vec<UnitName> = engine.settings.units(Role::Web).cloned().collect();
-    start(engine, &names, false).await
+    if machine::staged(&engine.journal) {
+        return slots::hand_back(engine).await;
+    }
+    web(engine, false).await
+}
+
+async fn web<W: World>(engine: &mut Engine<'_, W>, accept_running: bool) -> Act<Output> {
+    let names: Vec<UnitName> = engine.settings.web().cloned().collect();
+    if engine.settings.service.socket().is_none() {
+        return start(engine, &names, accept_running).await;
+    }
+    let mut up = Vec::new();
+    for name in names {
+        let now = engine.world.unit(&name).await?;
+        if !(now.up && accept_running) {
+            // A request may have started it since it was stopped, from the link as it was then.
+            engine.world.set_serving(None).await?;
+            engine.world.stop_unit(&name).await?;
+        }
+        engine.world.set_serving(Some(Slot::A)).await?;
+        engine.world.start_unit(&name).await?;
+        let now = engine.world.unit(&name).await?;
+        if !now.up {
+            return Err(died(&name, &now));
+        }
+        up.push(was(name, now));
+    }
+    Ok(Output::Up(up))
 }
 
 /// Starts the old release's workers and timers, those that were up before.
@@ -64,7 +103,7 @@ pub async fn return_workers<W: World>(engine: &mut Engine<'_, W>) -> Act<Output>
 /// Whether the units that answer requests run in a run that did not exist before.
 pub async fn look_started<W: World>(engine: &mut Engine<'_, W>, before: &Before) -> Act<Seen> {
     let Before::Units(were) = before else { return Ok(Seen::NotDone) };
-    let names: Vec<UnitName> = engine.settings.units(Role::Web).cloned().collect();
+    let names: Vec<UnitName> = engine.settings.web().cloned().collect();
     let mut up = Vec::new();
     for name in names {
         let unit = engine.world.unit(&name).await?;
@@ -114,7 +153,8 @@ async fn start<W: World>(engine: &mut Engine<'_, W>, names: &[UnitName], accept_
     Ok(Output::Up(up))
 }
 
-fn was(name: UnitName, unit: UnitNow) -> UnitWas {
+/// What is remembered of a unit.
+pub fn was(name: UnitName, unit: UnitNow) -> UnitWas {
     UnitWas { name, up: unit.up, invocation: unit.invocation, restarts: unit.restarts }
 }
 

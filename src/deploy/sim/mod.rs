@@ -3,11 +3,17 @@
 //! A crash is a future that never becomes ready: no code of ours runs after it, as in a power cut. What a run of the
 //! core leaves behind is `Disk` (and, if only the core died, `Memory`); the next run starts from that.
 
+mod script;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use slots::link_of;
+
+pub use script::{GOOD, Script};
 
 use super::world::{Act, World};
 use crate::model::journal::{Cause, Entry, Fact, Fetched, Inspected, Invocation, Journal, Output, Pending};
@@ -16,6 +22,7 @@ use crate::model::machine::{self, AtBoot};
 use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision};
 use crate::model::rehearsal::{Rehearsal, testing};
 use crate::model::request::{Report, Request, Work};
+use crate::model::slot::{Link, Slot};
 use crate::model::step::Step;
 
 pub const OLD: ReleaseId = ReleaseId(1);
@@ -35,7 +42,7 @@ pub struct Db {
 #[derive(Clone)]
 pub struct Disk {
     pub journal: Vec<Entry>,
-    pub link: Option<ReleaseId>,
+    pub links: BTreeMap<Link, ReleaseId>,
     pub closed: bool,
     pub releases: BTreeSet<ReleaseId>,
     pub good: Option<ReleaseId>,
@@ -57,6 +64,8 @@ struct Run {
 
 #[derive(Clone, Default)]
 struct Memory {
+    /// Whom somebody chose to accept in this boot, if anybody did.
+    serving: Option<Option<Slot>>,
     units: BTreeMap<String, (Invocation, ReleaseId)>,
     steps: BTreeMap<String, Run>,
 }
@@ -66,23 +75,6 @@ struct Memory {
 pub enum Crash {
     Core,
     Machine,
-}
-
-/// What goes wrong in a scenario.
-#[derive(Clone, Debug)]
-pub struct Script {
-    pub lane: Lane,
-    /// A backup takes the live database's place; else a revision is deployed.
-    pub restore: bool,
-    pub first: bool,
-    pub fails: Option<Step>,
-    /// A failing or killed step leaves half of its work behind.
-    pub half: bool,
-    /// How many times the step fails before it succeeds.
-    pub times: usize,
-    pub abort_at: Option<usize>,
-    /// The intent of this step never reaches the disk.
-    pub lost_intent: Option<Step>,
 }
 
 #[derive(Clone)]
@@ -95,6 +87,8 @@ pub struct Sim {
     pub crash_at: Option<(usize, Crash)>,
     pub violations: Vec<String>,
     failed: usize,
+    /// How often the gates were waited for; the lock is on disk.
+    rests: usize,
     aborted: bool,
 }
 
@@ -103,7 +97,7 @@ impl Sim {
         let from = (!script.first).then_some(OLD);
         let disk = Disk {
             journal: Vec::new(),
-            link: from,
+            links: BTreeMap::new(),
             closed: false,
             releases: from.into_iter().collect(),
             good: from,
@@ -123,8 +117,10 @@ impl Sim {
             crash_at: None,
             violations: Vec::new(),
             failed: 0,
+            rests: 0,
             aborted: false,
         };
+        sim.point_all(from);
         sim.start_all();
         sim
     }
@@ -154,11 +150,12 @@ impl Sim {
                 let journal = Journal(self.disk.journal.clone());
                 let hold = match machine::at_boot(&journal, &self.boot(), NEW) {
                     Some(AtBoot::Link(to)) => {
-                        self.disk.link = to;
+                        self.point_all(to);
                         false
                     }
                     Some(AtBoot::Hold(to)) => {
-                        self.disk.link = to;
+                        self.point_all(to);
+                        self.memory.serving = Some(None);
                         true
                     }
                     None => false,
@@ -174,8 +171,8 @@ impl Sim {
     }
 
     fn start_all(&mut self) {
-        for name in ["erp.service", "erp-worker.service"] {
-            if let Some(release) = self.disk.link {
+        for name in [if self.script.slots { "erp@a.service" } else { "erp.service" }, "erp-worker.service"] {
+            if let Some(release) = self.disk.links.get(&link_of(name)).copied() {
                 let invocation = self.invocation();
                 self.memory.units.insert(name.to_owned(), (invocation, release));
             }
@@ -201,7 +198,7 @@ impl Sim {
     }
 
     pub fn serving(&self) -> Option<ReleaseId> {
-        let (_, release) = self.memory.units.get("erp.service")?;
+        let (_, release) = self.memory.units.get(self.web()?)?;
         (!self.disk.closed && self.fits(*release)).then_some(*release)
     }
 
@@ -211,6 +208,9 @@ impl Sim {
 
     /// One operation: a client writes if somebody answers, and the machine may crash.
     async fn tick(&mut self) {
+        if self.script.slots {
+            self.watch_slots();
+        }
         if self.serving().is_some() {
             let row = u32::try_from(self.disk.acknowledged.len()).unwrap();
             self.disk.live.rows.insert(row);
@@ -257,7 +257,14 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Push { .. } | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => None,
+            Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
+            Work::Ask
+            | Work::Folders { .. }
+            | Work::Prove { .. }
+            | Work::Push { .. }
+            | Work::Forget { .. }
+            | Work::Gauge
+            | Work::Notify { .. } => None,
         }
     }
 
@@ -284,7 +291,13 @@ impl Sim {
         let nontransactional = self.script.half && lane != Lane::Online;
         let pending = |n: &str| Pending { revision: rev(n), title: String::new(), nontransactional };
         let out = match &request.work {
-            Work::Fetch { .. } => Output::Fetched(Fetched { revision, subject: String::new(), author: String::new() }),
+            Work::Fetch { .. } => Output::Fetched(Fetched {
+                revision,
+                subject: String::new(),
+                author: String::new(),
+                descends: Some(true),
+            }),
+            Work::Gates { .. } => Output::Outside(Box::default()),
             Work::Build { .. } => Output::Built { how: String::new() },
             Work::Seal { .. } => {
                 self.disk.releases.insert(request.release);
@@ -304,7 +317,13 @@ impl Sim {
                 let (before, after) = ("0".to_owned(), "1".to_owned());
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
-            Work::Push { .. } | Work::Folders { .. } | Work::Prove { .. } | Work::Forget { .. } => Output::Nothing,
+            Work::Ask
+            | Work::Folders { .. }
+            | Work::Prove { .. }
+            | Work::Push { .. }
+            | Work::Forget { .. }
+            | Work::Gauge
+            | Work::Notify { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {
                     self.violations.push("restored into nothing".into());

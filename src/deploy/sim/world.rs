@@ -1,14 +1,17 @@
 //! What the engine may ask of the simulated machine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{Db, Run, Sim, rev};
-use crate::deploy::world::{Act, Halted, StepNow, UnitNow, World};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Invocation, Journal, UnitWas};
+use super::{Db, ID, Run, Sim, link_of, rev};
+use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, Woken, World};
+use crate::model::gates::{Hold, HoldKind, Quarantined, Standing};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
-use crate::model::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
+use crate::model::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
+use crate::model::slot::{Link, Slot};
 
 impl World for Sim {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
@@ -33,6 +36,29 @@ impl World for Sim {
         let asked = self.script.abort_at.is_some_and(|at| self.op >= at) && !self.aborted;
         self.aborted |= asked;
         asked.then(|| "olga".to_owned())
+    }
+
+    async fn rest(&mut self, _until: Option<i64>) -> Woken {
+        self.tick().await;
+        self.rests += 1;
+        if self.script.superseded { Woken::Superseded("alice".to_owned()) } else { Woken::Look }
+    }
+
+    async fn standing(&mut self) -> Act<Standing> {
+        self.act().await?;
+        let locked = self.rests < self.script.waits;
+        let lock = Hold { kind: HoldKind::Lock, until: None, reason: String::new(), by: String::new(), at: 0 };
+        let failed =
+            Quarantined { revision: "b".repeat(40).parse().unwrap(), deployment: ID, reason: String::new(), at: 0 };
+        Ok(Standing {
+            holds: if locked { vec![lock] } else { Vec::new() },
+            decision: None,
+            quarantined: if self.script.quarantined { vec![failed] } else { Vec::new() },
+        })
+    }
+
+    async fn configuration(&mut self) -> Act<String> {
+        Ok(String::new())
     }
 
     async fn pause(&mut self, _attempt: usize) {}
@@ -68,11 +94,20 @@ impl World for Sim {
         })
     }
 
-    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[UnitWas]) -> Act<Report> {
+    async fn finish_step(&mut self, kind: &str, _before: &Invocation, _watched: &[Vigil]) -> Act<Report> {
         self.tick().await;
         self.finish_run(kind);
         self.tick().await;
         self.memory.steps.get(kind).and_then(|run| run.ended.clone()).ok_or_else(|| Cause::new("no run"))
+    }
+
+    async fn begin_gauge(&mut self, _id: DeploymentId) {
+        self.tick().await;
+    }
+
+    async fn end_gauge(&mut self) -> Option<Felt> {
+        self.tick().await;
+        Some(Felt::default())
     }
 
     async fn unit(&mut self, name: &UnitName) -> Act<UnitNow> {
@@ -84,13 +119,15 @@ impl World for Sim {
             pid: u32::from(unit.is_some()),
             restarts: 0,
             words: String::new(),
+            told: None,
         })
     }
 
     async fn start_unit(&mut self, name: &UnitName) -> Act<()> {
         self.act().await?;
         let invocation = self.invocation();
-        let Some(release) = self.disk.link else { return Err(Cause::new("nothing to start")) };
+        let release = self.disk.links.get(&link_of(name.as_str())).copied();
+        let Some(release) = release else { return Err(Cause::new("nothing to start")) };
         self.memory.units.entry(name.to_string()).or_insert((invocation, release));
         self.tick().await;
         Ok(())
@@ -103,19 +140,44 @@ impl World for Sim {
         Ok(())
     }
 
-    async fn link(&mut self) -> Act<Option<ReleaseId>> {
-        Ok(self.disk.link)
+    async fn serving_slot(&mut self) -> Act<Slot> {
+        Ok(self.memory.serving.flatten().unwrap_or(Slot::A))
     }
 
-    async fn point(&mut self, to: Option<ReleaseId>) -> Act<()> {
+    async fn set_serving(&mut self, slot: Option<Slot>) -> Act<()> {
         self.act().await?;
-        if self.memory.units.values().any(|_| true) {
+        self.memory.serving = Some(slot);
+        self.tick().await;
+        Ok(())
+    }
+
+    async fn accepting(&mut self, name: &UnitName) -> Act<()> {
+        self.tick().await;
+        let up = self.memory.units.contains_key(name.as_str());
+        if up { Ok(()) } else { Err(Cause::new("it is down")) }
+    }
+
+    async fn drained(&mut self, _name: &UnitName, _within: Duration) -> Act<u64> {
+        self.tick().await;
+        Ok(0)
+    }
+
+    async fn link(&mut self, link: Link) -> Act<Option<ReleaseId>> {
+        Ok(self.disk.links.get(&link).copied())
+    }
+
+    async fn point(&mut self, link: Link, to: Option<ReleaseId>) -> Act<()> {
+        self.act().await?;
+        if self.memory.units.keys().any(|unit| link_of(unit) == link) {
             self.violations.push("the link moved under a running process".into());
         }
         if to.is_some_and(|to| !self.disk.releases.contains(&to)) {
             self.violations.push("the link points nowhere".into());
         }
-        self.disk.link = to;
+        match to {
+            Some(to) => self.disk.links.insert(link, to),
+            None => self.disk.links.remove(&link),
+        };
         self.tick().await;
         Ok(())
     }
@@ -147,7 +209,7 @@ impl World for Sim {
     }
 
     async fn kept(&mut self) -> Act<Vec<ReleaseId>> {
-        Ok(self.disk.link.into_iter().chain(self.disk.good).collect())
+        Ok(self.disk.links.values().copied().chain(self.disk.good).collect())
     }
 
     async fn proven_on(&mut self, _revision: &Sha, _schema: &[SchemaRevision]) -> Act<bool> {

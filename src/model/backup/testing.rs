@@ -17,6 +17,7 @@ pub fn manifest(name: &str) -> Manifest {
         running: Some(ReleaseId(41)),
         revision: None,
         database: "erp".into(),
+        quarantine: None,
         schema: vec!["a1".parse().unwrap()],
         server: 150_018,
         pg_dump: "pg_dump (PostgreSQL) 15.18".into(),

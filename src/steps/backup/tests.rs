@@ -27,7 +27,7 @@ fn hex(data: &[u8]) -> String {
 
 /// A backup of the database of `scratch`.
 pub(in crate::steps) async fn taken(bench: &Bench, scratch: &Scratch, deployment: u32) -> Result<Manifest, Cause> {
-    let job = bench.job(deployment, Work::Backup { running: Some(ReleaseId(6)), revision: None });
+    let job = bench.job(deployment, Work::Backup { running: Some(ReleaseId(6)), revision: None, quarantine: None });
     let Output::BackedUp { name, .. } = back_up(&job, &scratch.cluster, Some(ReleaseId(6)), None).await? else {
         panic!()
     };
@@ -139,7 +139,7 @@ async fn what_the_role_may_not_read_fails_the_backup() {
 async fn bench_without_database() -> Cause {
     let (bench, _home) = bench("nowhere");
     let cluster = crate::database::testing::Server::shared().cluster(crate::database::AGENT);
-    let job = bench.job(7, Work::Backup { running: None, revision: None });
+    let job = bench.job(7, Work::Backup { running: None, revision: None, quarantine: None });
     back_up(&job, &cluster, None, None).await.unwrap_err()
 }
 
@@ -166,4 +166,15 @@ fn every_member_of_the_chain_is_looked_at() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     assert!(fails("printf PGDMP; cat /dev/urandom", full).contains("No space left"), "a full disk ends pg_dump too");
     assert!(program(30_000, "pg_dump").unwrap_err().hint.unwrap().contains("postgresql-client-3"));
+}
+
+#[test]
+fn memberships_are_granted_by_whoever_restores() {
+    let said = "CREATE ROLE erp;\nGRANT pg_signal_backend TO \"tsh-agent\" WITH INHERIT TRUE GRANTED BY postgres;\n\
+                GRANT erp TO \"x GRANTED BY y\" GRANTED BY \"the \"\"one\"\"\";\nGRANT erp TO \"a GRANTED BY b\";\n";
+    assert_eq!(
+        by_anybody(said),
+        "CREATE ROLE erp;\nGRANT pg_signal_backend TO \"tsh-agent\" WITH INHERIT TRUE;\n\
+         GRANT erp TO \"x GRANTED BY y\";\nGRANT erp TO \"a GRANTED BY b\";\n"
+    );
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use git2::cert::Cert;
 use git2::{
     AutotagOption, CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions,
-    Progress, ProxyOptions, RemoteCallbacks, RemoteUpdateFlags, Repository,
+    Progress, ProxyOptions, Remote, RemoteCallbacks, RemoteUpdateFlags, Repository,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,6 +19,7 @@ use super::known_hosts::{Judgement, Known};
 use super::{Plan, Trouble, too_long};
 use crate::config::Source;
 use crate::model::journal::Cause;
+use crate::model::names::Sha;
 use crate::steps::files::on;
 use crate::steps::output::say;
 
@@ -119,6 +120,22 @@ pub fn update(mirror: &Repository, plan: &Plan, hosts: &Hosts) -> Result<(), Tro
     remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
     remote.prune(None)?;
     Ok(())
+}
+
+/// Where the branch points to at the remote.
+pub fn head(plan: &Plan, hosts: &Hosts) -> Result<Sha, Cause> {
+    let talk = Talk { plan, hosts, cause: RefCell::default(), asked: RefCell::default() };
+    let explain = |error: git2::Error| talk.explain(&error);
+    let mut remote = Remote::create_detached(plan.source.url.as_str()).map_err(explain)?;
+    let connection = remote.connect_auth(Direction::Fetch, Some(talk.callbacks()), Some(proxy())).map_err(explain)?;
+    let branch = &plan.source.branch;
+    let name = format!("refs/heads/{branch}");
+    let tips = connection.list().map_err(explain)?;
+    let tip = tips.iter().find(|tip| tip.name() == name).ok_or_else(|| {
+        Cause::new(format!("there is no branch {branch} at {}", shown(&plan.source.url)))
+            .hint("`source.branch` says which one is deployed")
+    })?;
+    tip.oid().to_string().parse().map_err(|_| Cause::new("only SHA-1 repositories are supported"))
 }
 
 fn proxy<'a>() -> ProxyOptions<'a> {

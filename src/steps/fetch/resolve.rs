@@ -35,6 +35,22 @@ pub fn commit<'a>(mirror: &'a Repository, wanted: &str) -> Result<Commit<'a>, Tr
     Err(unknown(mirror, wanted, hexadecimal)?.into())
 }
 
+/// Makes sure that a pinned commit is what was found, and that it is the branch's: its head, or what led there.
+pub fn part_of(mirror: &Repository, commit: &Commit<'_>, pinned: Option<&str>, branch: &str) -> Result<(), Trouble> {
+    let found = commit.id().to_string();
+    // A branch may be called like a commit, to be taken for it.
+    if let Some(pinned) = pinned.filter(|pinned| **pinned != found) {
+        return Err(Cause::new(format!("a branch or tag is called {pinned}, like the commit that was meant")).into());
+    }
+    let head = self::commit(mirror, branch)?.id();
+    if head == commit.id() || mirror.graph_descendant_of(head, commit.id())? {
+        return Ok(());
+    }
+    Err(Cause::new(format!("{} is not part of the branch {branch}", &found[..8]))
+        .hint("what comes by itself goes live from that branch only; a person may deploy any commit")
+        .into())
+}
+
 fn peel<'a>(found: &git2::Reference<'a>, wanted: &str) -> Result<Commit<'a>, Trouble> {
     found.peel_to_commit().map_err(|error| match error.code() {
         ErrorCode::Peel | ErrorCode::InvalidSpec => Cause::new(format!("the tag {wanted} is not on a commit")).into(),

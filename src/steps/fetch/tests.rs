@@ -43,11 +43,61 @@ fn commit(dir: &Path, subject: &str) -> String {
 
 pub(super) async fn fetch(bench: &Bench, wanted: Option<&str>) -> Result<Fetched, Cause> {
     let wanted = wanted.map(|wanted| wanted.parse().unwrap());
-    match run(&bench.job(7, Work::Fetch { wanted })).await {
+    match run(&bench.job(7, Work::Fetch { wanted, on_branch: false, running: None })).await {
         Ok(Output::Fetched(fetched)) => Ok(fetched),
         Ok(other) => panic!("{other:?}"),
         Err(cause) => Err(cause),
     }
+}
+
+/// As something that came by itself.
+async fn fetch_on_branch(bench: &Bench, wanted: &str) -> Result<Outcome, Cause> {
+    Ok(run(&bench.job(7, Work::Fetch { wanted: Some(wanted.parse().unwrap()), on_branch: true, running: None })).await)
+}
+
+#[tokio::test]
+async fn what_comes_by_itself_must_be_part_of_the_branch() {
+    let bench = Bench::new();
+    let dir = repository(&bench);
+    let first = git(&dir, &["rev-parse", "HEAD"]);
+    git(&dir, &["checkout", "--quiet", "-b", "feature"]);
+    let aside = commit(&dir, "Not reviewed yet");
+    git(&dir, &["checkout", "--quiet", "main"]);
+    let head = commit(&dir, "Second");
+    for good in [&first, &head] {
+        assert!(fetch_on_branch(&bench, good).await.unwrap().is_ok(), "{good}");
+    }
+    let cause = fetch_on_branch(&bench, &aside).await.unwrap().unwrap_err();
+    assert_eq!(cause.what, format!("{} is not part of the branch main", &aside[..8]));
+    assert!(fetch(&bench, Some(&aside)).await.is_ok(), "a person may");
+    git(&dir, &["branch", &first, &head]);
+    let cause = fetch_on_branch(&bench, &first).await.unwrap().unwrap_err();
+    assert_eq!(cause.what, format!("a branch or tag is called {first}, like the commit that was meant"));
+}
+
+async fn ask(bench: &Bench) -> Result<Sha, Cause> {
+    match ask::run(&bench.job(0, Work::Ask)).await {
+        Ok(Output::Asked { revision }) => Ok(revision),
+        Ok(other) => panic!("{other:?}"),
+        Err(cause) => Err(cause),
+    }
+}
+
+#[tokio::test]
+async fn asking_tells_where_the_branch_is_and_leaves_no_mirror() {
+    let bench = Bench::new();
+    let dir = repository(&bench);
+    let first = git(&dir, &["rev-parse", "HEAD"]);
+    assert_eq!(ask(&bench).await.unwrap().as_str(), first);
+    let second = commit(&dir, "Second");
+    git(&dir, &["branch", "other", &first]);
+    assert_eq!(ask(&bench).await.unwrap().as_str(), second);
+    assert!(!bench.at(&paths::fetched(bench.app())).join("mirror.git").exists());
+    git(&dir, &["checkout", "--quiet", "--detach"]);
+    git(&dir, &["branch", "--quiet", "-D", "main"]);
+    assert!(ask(&bench).await.unwrap_err().what.starts_with("there is no branch main at file:///"));
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(ask(&bench).await.unwrap_err().what.starts_with("there is no repository at "));
 }
 
 fn tree(bench: &Bench, revision: &Sha) -> PathBuf {

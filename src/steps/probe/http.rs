@@ -1,6 +1,7 @@
 //! An HTTP request to the application itself, and what must be in the answer.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
@@ -14,12 +15,19 @@ use crate::steps::child::plain;
 
 /// A health answer is small; what is behind this is not read.
 const LARGEST_BODY: usize = 1 << 20;
+/// Who does not answer in this time is not looked at.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Shorter ones could be any revision.
 const SHORTEST_REVISION: usize = 7;
 
-/// A client that talks to the address it is given and to nobody else, with a new connection each time.
-pub fn client() -> Result<Client, Cause> {
-    Client::builder()
+/// A client that talks to the address it is given and to nobody else, with a new connection each time; or to whoever
+/// listens at a path, whatever the address.
+pub fn client(way_in: Option<&Path>) -> Result<Client, Cause> {
+    let builder = match way_in {
+        Some(path) => Client::builder().unix_socket(path),
+        None => Client::builder(),
+    };
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
@@ -42,6 +50,16 @@ pub async fn check(client: &Client, probe: &Http, intended: &Intended<'_>) -> Re
     let answer = tokio::time::timeout(probe.timeout, ask(client, probe, intended)).await;
     let answer = answer.unwrap_or_else(|_| Err(no_answer(probe.timeout)));
     answer.map_err(|why| Fault { excusable: true, ..Fault::new(format!("GET {}: {why}", probe.url)) })
+}
+
+/// What answers at this address now: its status and its body.
+pub async fn look(url: &str) -> Option<(u16, String)> {
+    let asked = async {
+        let response = client(None).ok()?.get(url).send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, body(response).await.ok()?))
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok().flatten()
 }
 
 async fn ask(client: &Client, probe: &Http, intended: &Intended<'_>) -> Result<(), String> {

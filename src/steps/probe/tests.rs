@@ -69,9 +69,10 @@ fn bench(probes: Vec<Probe>) -> Bench {
 
 async fn probe(bench: &Bench, pids: &[u32], bake: Option<u64>) -> Result<String, Cause> {
     let units = pids.iter().map(|pid| Watched { unit: "erp.service".parse().unwrap(), pid: *pid }).collect();
-    match run(
-        &bench.job(42, Work::Probe { units, revision: Some(any_sha()), schema: vec!["ab12".parse().unwrap()], bake })
-    )
+    match run(&bench.job(
+        42,
+        Work::Probe { units, revision: Some(any_sha()), schema: vec!["ab12".parse().unwrap()], bake, slot: None },
+    ))
     .await?
     {
         Output::Probed { how } => Ok(how),

@@ -13,15 +13,16 @@ use super::verify::{Baseline, Release};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The program, as built here or, where that would not start in the lab, as `scripts/test` says.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     std::env::var_os("TSH_LAB_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_tsh-agent").into(), PathBuf::from)
 }
 
 /// What goes into the machine, and so into the name of the state.
 const PARTS: [&str; 6] = ["units", "packaging", "scripts/install", "scripts/lab", "tests/lab", "config/tsh-erp.toml"];
 
-/// Short times, and packages from the wheelhouse: the machine has no internet.
-const PACKAGES: &str = r#"{ PIP_NO_INDEX = "1", PIP_FIND_LINKS = "/opt/wheelhouse", UV_OFFLINE = "1", UV_FIND_LINKS = "/opt/wheelhouse", UV_CONFIG_FILE = "/etc/uv.toml" }"#;
+/// Packages from the wheelhouse: the machine has no internet.
+pub const PACKAGES: &str = r#"{ PIP_NO_INDEX = "1", PIP_FIND_LINKS = "/opt/wheelhouse", UV_OFFLINE = "1", UV_FIND_LINKS = "/opt/wheelhouse", UV_CONFIG_FILE = "/etc/uv.toml" }"#;
+/// With short times.
 const TEST_SETTINGS: [(&str, &str); 4] =
     [("bake", "\"2s\""), ("deadline", "\"15s\""), ("environment", PACKAGES), ("commands", "[[\"bin/build\"]]")];
 
@@ -110,17 +111,22 @@ fn add(hash: &mut Sha256, path: &Path) {
     }
 }
 
-/// Does what an operator does, from an empty server to the first release.
-fn make(machine: &Machine, state: &str) {
-    machine.lab("reset", &[]).ok();
+/// The users, the units, the database, the repository, and the agent, with nothing configured.
+pub fn install(machine: &Machine) {
     for part in PARTS {
         machine.put(&Path::new(ROOT).join(part), &format!("/opt/tsh-agent/{part}"));
     }
     machine.put(&program(), "/opt/tsh-agent/tsh-agent");
     machine.ok("ln -s tsh-agent/tests/lab /opt/tests-lab && /opt/tests-lab/provision");
     machine.ok("/opt/tsh-agent/scripts/install --binary /opt/tsh-agent/tsh-agent");
-    machine.ok(&format!("cp /opt/tsh-agent/config/tsh-erp.toml {SETTINGS}"));
     machine.ok("echo 'no-index = true' > /etc/uv.toml");
+}
+
+/// Does what an operator does, from an empty server to the first release.
+fn make(machine: &Machine, state: &str) {
+    machine.lab("reset", &[]).ok();
+    install(machine);
+    machine.ok(&format!("cp /opt/tsh-agent/config/tsh-erp.toml {SETTINGS}"));
     for (key, value) in TEST_SETTINGS {
         machine.set(key, value);
     }

@@ -43,6 +43,18 @@ fn step_dies(branch: &str, step: &str, verdict: Verdict) {
     server.verify_rows(writer);
 }
 
+/// PostgreSQL dies and comes back by itself. What needed it has failed or is done again; before the door is open
+/// everything can be undone.
+fn postgres_dies(branch: &str, step: &str) {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let id = strike(&server, branch, step, "postgres");
+    let verdict = server.settled(id);
+    assert!(matches!(verdict, Deployed | RolledBack), "{verdict:?}");
+    server.verify(id, verdict);
+    server.verify_rows(writer);
+}
+
 /// The machine dies. After the next boot either release may be live, but whole, and as the verdict says.
 fn machine_dies(branch: &str, step: &str) {
     let server = Server::ready();
@@ -185,5 +197,20 @@ mod the_machine_dies_in_a_bad_deployment_at {
         reprobe: "reprobe";
         reopen: "reopen";
         return_workers: "return-workers";
+    }}
+}
+
+mod postgresql_dies_at {
+    use super::*;
+    moments! { postgres_dies(GOOD) {} full {
+        twin: "twin";
+        close: "close";
+        stop: "stop";
+        fence: "fence";
+        migrate: "migrate";
+        switch: "switch";
+        admit: "admit";
+        start: "start";
+        probe: "probe";
     }}
 }

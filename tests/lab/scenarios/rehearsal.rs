@@ -4,6 +4,7 @@
 use tsh_agent::model::lane::Lane;
 use tsh_agent::model::outcome::Verdict::{Deployed, Failed, RolledBack};
 use tsh_agent::model::rehearsal::Answer;
+use tsh_agent::model::step::Step;
 
 use crate::harness::state::Server;
 use crate::harness::verify::Release;
@@ -47,6 +48,7 @@ fn an_additive_migration_goes_online_and_rollback_leaves_the_schema_ahead() {
 }
 
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn a_release_that_dies_after_going_online_comes_back_and_its_scripts_stay() {
     let server = server();
     server.set("bake", "\"8s\"");
@@ -70,6 +72,7 @@ fn a_release_that_dies_after_going_online_comes_back_and_its_scripts_stay() {
 }
 
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn a_migration_that_old_code_cannot_live_with_is_fenced() {
     let server = server();
     let writer = Writer::start(&server);
@@ -84,6 +87,7 @@ fn a_migration_that_old_code_cannot_live_with_is_fenced() {
 }
 
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn an_old_release_that_migrates_at_start_is_never_left_on_a_schema_that_is_ahead() {
     let server = server();
     server.set("deadline", "\"30s\"");
@@ -117,6 +121,7 @@ fn what_the_new_release_fails_in_touches_nothing() {
 }
 
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn two_heads_are_refused_with_the_command_that_mends_them() {
     let server = Server::ready();
     let writer = Writer::start(&server);
@@ -126,9 +131,41 @@ fn two_heads_are_refused_with_the_command_that_mends_them() {
     server.verify_untouched(writer);
 }
 
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn a_migration_that_has_run_must_not_change() {
+    let server = Server::ready();
+    let writer = Writer::start(&server);
+    let said = server.agent("deploy v/edited");
+    assert_eq!(said.code, Failed.exit() as i32, "{said:?}");
+    assert!(said.err.contains("0002_processed has run here"), "{}", said.err);
+    let before = server.tip("main");
+    assert!(said.err.contains(&format!("git checkout {} --", &before[..8])), "{}", said.err);
+    server.verify_untouched(writer);
+}
+
+/// Without a backup of its own a deployment needs a recent one that is proven, and rehearses on that.
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn without_its_own_backup_a_migration_needs_a_proven_one() {
+    let server = server();
+    server.set("backup", "false");
+    let writer = Writer::start(&server);
+    let said = server.agent("deploy v/additive");
+    assert_eq!(said.code, Failed.exit() as i32, "{said:?}");
+    assert!(said.err.contains("no proven backup shows the schema as it is"), "{}", said.err);
+    server.agent("backup now").ok();
+    server.agent("deploy v/additive").ok();
+    let view = server.show(server.newest());
+    assert!(view.steps.iter().all(|step| step.step != Step::Backup), "{view:?}");
+    assert_eq!(view.rehearsal.unwrap().lane, Lane::Online);
+    server.verify_rows(writer);
+}
+
 /// Somebody has read a table and left the transaction open for a moment, again and again. The migration gives way and
 /// tries again; nobody who comes behind it waits long, and no request fails.
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn a_migration_online_gives_way_to_whoever_reads() {
     let server = server();
     let writer = Writer::start(&server);

@@ -8,6 +8,7 @@ use tsh_agent::model::step::Step;
 
 use crate::harness::machine::Said;
 use crate::harness::state::Server;
+use crate::harness::wait::{seconds, until};
 use crate::harness::writer::{self, FILE, Writer};
 
 /// A server with a backup and orders that came after it.
@@ -96,6 +97,7 @@ fn what_was_written_since_the_backup_is_kept_aside_and_told() {
 }
 
 #[test]
+#[ignore = "scripts/test --full runs it"]
 fn a_backup_of_another_schema_is_refused_with_the_release_that_fits() {
     let scene = Scene::set();
     scene.server.agent("deploy v/breaking").ok();
@@ -131,6 +133,44 @@ fn a_damaged_backup_stops_before_production_feels_it() {
     assert!(said.err.contains("is NOT good") && said.err.contains("SHA-256"), "{said:?}");
     let id = scene.server.newest();
     scene.verify(id, Failed);
+}
+
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn what_is_aside_goes_only_when_a_dump_of_it_is_proven() {
+    let scene = Scene::set();
+    let server = &scene.server;
+    server.agent(&scene.order("")).ok();
+    let id = server.newest();
+    let json = |args: &str| -> Vec<serde_json::Value> {
+        serde_json::from_str(&server.agent(&format!("backup list --json {args}")).ok()).unwrap()
+    };
+    let aside = || json("--quarantines").iter().any(|one| one["deployment"] == id);
+    server.agent("backup now --daily").ok();
+    assert!(aside(), "it went before its time");
+    assert!(json("").iter().all(|row| row["quarantine"].is_null()), "a dump was taken before its time");
+    let rows = server.ok(&psql(&format!("tsh_erp_quarantine_{id}"), "select count(*) from orders"));
+
+    // Two days later.
+    server.set("quarantine_days", "1");
+    let later = format!("update deployments set ended = ended - 2 * 86400000 where id = {id}");
+    server.ok(&format!(
+        "python3 -c 'import sqlite3; c = sqlite3.connect(\"/var/lib/tsh-agent/state.db\"); c.execute(\"{later}\"); c.commit()'"
+    ));
+    server.agent("backup now --daily").ok();
+    until("the quarantine is forgotten", seconds(60), || (!aside()).then_some(()));
+    let dump = json("").into_iter().find(|row| row["quarantine"] == id).unwrap();
+    assert_eq!((dump["level"].as_str(), dump["problem"].as_str()), (Some("matched"), None));
+    let view: serde_json::Value =
+        serde_json::from_str(&server.agent(&format!("backup show {} --json", dump["name"].as_str().unwrap())).ok())
+            .unwrap();
+    let tables = view["manifest"]["tables"].as_array().unwrap();
+    let orders = tables.iter().find(|table| table["name"] == "orders").unwrap();
+    assert_eq!(orders["rows"].to_string(), rows);
+    assert_eq!(
+        server.ok(&psql("postgres", &format!("select 1 from pg_database where datname ~ 'quarantine_{id}$'"))),
+        ""
+    );
 }
 
 fn core_dies(step: &str, harm: &str, verdict: Verdict) {
@@ -170,8 +210,8 @@ macro_rules! moments {
 mod the_core_dies_at {
     use super::*;
     moments! { core_dies {
-        swap: "swap", "core", Deployed;
     } full {
+        swap: "swap", "core", Deployed;
         inspect: "inspect", "core-mid", Deployed;
         load: "load", "core-mid", Deployed;
         load_at_once: "load", "core", Deployed;
@@ -196,11 +236,11 @@ mod something_else_dies_at {
     moments! { other_dies {
     } full {
         the_load_itself: "load", "unit", Failed;
-        load: "load", "postgres", Failed;
-        fence: "fence", "postgres", RolledBack;
-        swap: "swap", "postgres", RolledBack;
-        admit: "admit", "postgres", RolledBack;
-        count: "count", "postgres", Deployed;
+        load: "load", "cluster", Failed;
+        fence: "fence", "cluster", RolledBack;
+        swap: "swap", "cluster", RolledBack;
+        admit: "admit", "cluster", RolledBack;
+        count: "count", "cluster", Deployed;
     }}
 }
 

@@ -1,0 +1,57 @@
+//! The status as a person sees it.
+
+use insta::assert_snapshot;
+
+use super::super::fixtures::{self, look};
+use super::{oneline, status};
+
+#[test]
+fn an_application_that_is_well() {
+    assert_snapshot!(status(&fixtures::status(), &look()), @"
+    tsh-erp is at release 42 (3f2c1a9d): healthy
+      subject:    Round the value added tax per line, as the law asks
+      live since: 2026-11-21 14:03 (59 min 15 s)
+      answers:    GET http://127.0.0.1:8000/health, as 3f2c1a9d
+      units:      tsh-erp.service         active since 14:03
+                  tsh-erp-worker.service  active since 14:03, 2 restarts
+      schema:     b2c4e6f8
+      backups:    9, the newest 11 h 50 min ago, the newest proven 1 d 11 h ago
+      next:       tsh-agent-backup@tsh-erp.timer 2026-11-22 03:17
+                  tsh-erp-nightly.timer not scheduled
+      last:       deployment 42: deployed, 2026-11-21 14:03, asked for by alice
+    ");
+}
+
+#[test]
+fn an_application_in_one_line() {
+    let lines = oneline(&fixtures::status(), &look()) + &oneline(&fixtures::status_closed(), &look());
+    assert_snapshot!(lines, @"
+    tsh-erp is at release 42 (3f2c1a9d): healthy since 2026-11-21 14:03
+    tsh-erp is at release 42 (3f2c1a9d): not healthy; the door is closed: nginx ans…
+    ");
+}
+
+#[test]
+fn an_application_behind_a_closed_door() {
+    assert_snapshot!(status(&fixtures::status_closed(), &look()), @r#"
+    tsh-erp is at release 42 (3f2c1a9d): not healthy
+      problem:    the door is closed: nginx answers 503
+                  GET http://127.0.0.1:8000/health: connection refused
+                  release 42 was never verified; the last one that was is 41
+                  tsh-erp.service is failed
+                  tsh-erp-worker.service does not run from this release
+                  the schema cannot be read: connection to server on socket
+                  "/var/run/postgresql/.s.PGSQL.5432" failed
+                  tsh-erp.env was changed after tsh-erp.service was started
+                  deployment 42 needs an operator; `tsh-agent show 42` says why
+                  there is no backup; `tsh-agent backup now` takes one
+      subject:    Round the value added tax per line, as the law asks
+      units:      tsh-erp.service         failed since 14:03
+                  tsh-erp-worker.service  active since 14:03, 2 restarts
+      backups:    none
+      next:       tsh-agent-backup@tsh-erp.timer 2026-11-22 03:17
+                  tsh-erp-nightly.timer not scheduled
+      last:       deployment 42: needs-operator, 2026-11-21 14:03, asked for by
+                  alice
+    "#);
+}
