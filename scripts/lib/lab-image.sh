@@ -75,7 +75,7 @@ hash12() { sha256sum | cut -c1-12; }
 base_key() { { echo "$SUITE ${PACKAGES[*]} $(uname -m)"; declare -f make_base; } | hash12; }
 requirements() {
   # Hashes there are those of the wheels for Debian 12; wheels.txt names the same packages without.
-  { [ "$SUITE" != bookworm ] || find "$HERE/tests/lab/erp" -name 'requirements*.txt' -type f; find "$HERE"/tests/lab/{wheels,store}.txt -type f; } \
+  { [ "$SUITE" != bookworm ] || find "$HERE/tests/lab/erp" -name 'requirements*.txt' -type f; find "$HERE/tests/lab/wheels.txt" -type f; } \
     2>/dev/null | sort || true
 }
 wheels_key() {

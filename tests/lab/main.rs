@@ -10,6 +10,7 @@ mod harness {
     pub mod load;
     pub mod machine;
     pub mod state;
+    pub mod store;
     pub mod verify;
     pub mod wait;
     pub mod writer;
@@ -23,6 +24,7 @@ mod scenarios {
     mod folders;
     mod input;
     mod notices;
+    mod offsite;
     mod operator;
     mod package;
     mod push;

@@ -23,6 +23,26 @@ struct Server {
     endpoint: String,
     access: String,
     secret: String,
+    /// Who may do everything.
+    owner: (String, String),
+}
+
+impl Server {
+    /// Does something in the store as its owner.
+    fn does(&self, what: &str) {
+        assert_eq!(self.says((&self.owner.0, &self.owner.1), what), "");
+    }
+
+    /// What the store says of it, if it refuses.
+    fn says(&self, (access, secret): (&str, &str), what: &str) -> String {
+        let script = format!(
+            "import boto3\ns3 = boto3.client('s3', endpoint_url={:?}, region_name='us-east-1', aws_access_key_id={access:?}, \
+             aws_secret_access_key={secret:?})\nkeys = [o['Key'] for o in s3.list_objects_v2(Bucket='backups')['Contents']]\n{what}\n",
+            self.endpoint
+        );
+        let done = Command::new(PYTHON).args(["-c", &script]).output().unwrap();
+        String::from_utf8(done.stderr).unwrap()
+    }
 }
 
 impl Drop for Server {
@@ -49,9 +69,9 @@ fn server() -> Option<Server> {
         .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-    let (access, secret) = line.trim().split_once(' ').expect("the server says its keys");
-    let (access, secret) = (access.to_owned(), secret.to_owned());
-    Some(Server { child, endpoint: format!("http://127.0.0.1:{port}"), access, secret })
+    let keys: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let [access, secret, owner, owners] = keys.try_into().expect("the server says its keys");
+    Some(Server { child, endpoint: format!("http://127.0.0.1:{port}"), access, secret, owner: (owner, owners) })
 }
 
 /// A machine with two backups that share an object.
@@ -121,20 +141,6 @@ impl Place {
         let name = name.map(|name| name.parse().unwrap());
         let brought = bring(&self.store(), self.bench.app(), home.path(), name.as_ref()).await;
         (home, brought)
-    }
-
-    /// Changes something in the store, as somebody could who owns it.
-    fn damage(&self, what: &str) {
-        let offsite = self.bench.settings.offsite.as_ref().unwrap();
-        let script = format!(
-            "import boto3, sys\ns3 = boto3.client('s3', endpoint_url={:?}, region_name='us-east-1', aws_access_key_id={:?}, \
-             aws_secret_access_key={:?})\nkeys = [o['Key'] for o in s3.list_objects_v2(Bucket='backups')['Contents']]\n{what}\n",
-            offsite.endpoint,
-            toml::from_str::<toml::Table>(&fs::read_to_string(&offsite.credentials).unwrap()).unwrap()["access_key_id"].as_str().unwrap(),
-            toml::from_str::<toml::Table>(&fs::read_to_string(&offsite.credentials).unwrap()).unwrap()["secret_access_key"].as_str().unwrap(),
-        );
-        let done = Command::new(PYTHON).args(["-c", &script]).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }
 
@@ -214,35 +220,59 @@ async fn parts_there(place: &Place) {
     }
 }
 
+/// What is changed in the store, how (`None`: it is taken away), and what is said of it.
+const DAMAGES: [(&str, Option<&str>, &str); 14] = [
+    (DUMP, Some("flipped"), "does not have what was sent"),
+    (DUMP, Some("body[:-7]"), "does not have what was sent"),
+    (DUMP, Some("b''"), "does not have what was sent"),
+    (DUMP, None, "NoSuchKey"),
+    (GLOBALS, Some("flipped"), "does not have what was sent"),
+    (LISTING, Some("flipped"), "does not have what was sent"),
+    (INDEX, Some("b''"), "does not have what was sent"),
+    (FILES, None, "NoSuchKey"),
+    ("/objects/", Some("flipped"), "does not have what was sent"),
+    ("/objects/", Some("body[:-1]"), "does not have what was sent"),
+    ("/objects/", None, "NoSuchKey"),
+    (MANIFEST, Some("body[:len(body) // 2]"), "EOF"),
+    (MANIFEST, Some("body.replace(b'\"server\":1', b'\"server\":2')"), "belongs to another manifest"),
+    (MANIFEST, Some("body.replace(b'\"app\":\"erp\"', b'\"app\":\"crm\"')"), "has the manifest of"),
+];
+
 #[tokio::test]
 async fn damage_in_the_store_is_found_and_nothing_there_is_written_over() {
     let Some(server) = server() else { return };
-    for (what, damage) in [
-        ("the dump", "key = next(k for k in keys if k.endswith('db.dump.zst'))"),
-        ("an object", "key = next(k for k in keys if '/objects/' in k)"),
-        ("the listing", "key = next(k for k in keys if k.endswith('files.list.zst'))"),
-    ] {
-        let place = Place::new(&server).await;
-        place.push(&[FIRST]).await.unwrap();
-        let (home, _) = place.elsewhere(None).await;
-        drop(home);
-        place.damage(&format!(
-            "{damage}\nbody = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
-             s3.put_object(Bucket='backups', Key=key, Body=bytes([body[0] ^ 1]) + body[1:])"
+    let place = Place::new(&server).await;
+    place.push(&[FIRST]).await.unwrap();
+    for (file, damage, said) in DAMAGES {
+        let what = format!("{file}: {damage:?}");
+        let pick = format!("key = next(k for k in keys if {file:?} in k)\n");
+        server.does(&format!(
+            "{pick}s3.copy_object(Bucket='backups', Key='shelf', CopySource='backups/' + key)\n\
+             body = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
+             flipped = body[:len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1:]\n{}",
+            match damage {
+                Some(damage) =>
+                    format!("assert body != {damage}\ns3.put_object(Bucket='backups', Key=key, Body={damage})"),
+                None => "s3.delete_object(Bucket='backups', Key=key)".to_owned(),
+            }
         ));
-        let (home, brought) = place.elsewhere(None).await;
+        let (home, brought) = place.elsewhere(Some(FIRST)).await;
         let cause = brought.unwrap_err();
-        assert!(cause.what.contains("does not have what was sent"), "{what}: {cause:?}");
+        assert!(cause.what.contains(said), "{what}: {cause:?}");
         assert!(!home.path().join(FIRST).exists(), "{what}: it has its name");
-        let cause = place.push(&[FIRST]).await.unwrap_err();
+        let again = place.push(&[FIRST]).await;
+        if damage.is_none() {
+            assert!(again.unwrap() > 0, "{what}: it was not carried again");
+            continue;
+        }
+        let cause = again.unwrap_err();
         assert!(cause.what.contains("has something else under the name"), "{what}: {cause:?}");
-        // Each place has a prefix of its own only in its own server.
-        place.damage(&format!(
-            "{damage}\nbody = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
-             s3.put_object(Bucket='backups', Key=key, Body=bytes([body[0] ^ 1]) + body[1:])"
-        ));
-        place.push(&[FIRST]).await.unwrap();
+        server.does(&format!("{pick}s3.copy_object(Bucket='backups', Key=key, CopySource='backups/shelf')"));
     }
+    place.elsewhere(Some(FIRST)).await.1.unwrap();
+    // Whoever has the server has its credentials, and can take nothing away with them.
+    let gone = server.says((&server.access, &server.secret), "s3.delete_object(Bucket='backups', Key=keys[0])");
+    assert!(gone.contains("AccessDenied"), "{gone}");
 }
 
 #[tokio::test]

@@ -69,6 +69,9 @@ impl Store {
             401 | 403 => {
                 cause.hint("offsite.credentials in the settings names the file; may they list, read and write?")
             }
+            404 if code == "NoSuchKey" => {
+                cause.hint("somebody took it away there; `tsh-agent backup fetch NAME` brings another backup")
+            }
             404 => cause.hint("is the bucket there, and offsite.url right?"),
             _ => cause,
         })
