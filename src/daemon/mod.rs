@@ -58,7 +58,7 @@ struct Daemon {
     /// What waits of each application with pushes, and since when it is worth another attempt.
     attending: Mutex<HashMap<App, pushes::Attending>>,
     /// Something may have changed for a push that waits.
-    wake: tokio::sync::Notify,
+    wake: Arc<tokio::sync::Notify>,
     /// Something has changed that a program may have asked after.
     changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
@@ -117,7 +117,7 @@ pub async fn run() -> Result<(), CoreError> {
         running: Mutex::default(),
         caring: Mutex::default(),
         attending: Mutex::default(),
-        wake: tokio::sync::Notify::new(),
+        wake: Arc::default(),
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
         settled: tokio::sync::Notify::new(),
@@ -134,6 +134,7 @@ pub async fn run() -> Result<(), CoreError> {
         heard,
         daemon.changes.clone(),
         Arc::clone(&daemon.post),
+        Arc::clone(&daemon.wake),
     ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;

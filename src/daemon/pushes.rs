@@ -148,7 +148,8 @@ impl Daemon {
         let busy = self.store.busy().await?;
         let mut next = BELT;
         for (app, push) in newest {
-            // Its end wakes. One that only waits for its gates makes way for a newer revision.
+            // Its end wakes, and so does its waiting: one that only waits for its gates makes way for a newer revision,
+            // unless a person has typed it.
             if busy.contains(&app) {
                 continue;
             }

@@ -48,7 +48,12 @@ impl Store {
     /// # Errors
     /// If the state cannot be read.
     pub async fn busy(&self) -> Result<Vec<App>, StoreError> {
-        let rows = sqlx::query("select app from deployments where state = 'running'").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(
+            "select app from deployments join journal on deployment = id and seq = 0 where state = 'running' or \
+             (state = 'waiting' and coalesce(json_extract(fact, '$.accepted.trigger.kind'), 'person') = 'person')",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.iter().filter_map(|row| row.get::<String, _>(0).parse().ok()).collect())
     }
 
