@@ -14,7 +14,6 @@ mod harness {
     pub mod load;
     pub mod machine;
     pub mod state;
-    pub mod store;
     pub mod verify;
     pub mod wait;
     pub mod writer;
@@ -29,7 +28,6 @@ mod scenarios {
     mod gates;
     mod input;
     mod notices;
-    mod offsite;
     mod operator;
     mod package;
     mod push;

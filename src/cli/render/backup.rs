@@ -28,7 +28,8 @@ pub fn list(rows: &[BackupRow], look: &Look) -> String {
             pad(&size(row.database_bytes), 8),
         ];
         let of = row.quarantine.map(|id| format!(" (quarantine {id})")).unwrap_or_default();
-        let away = if row.offsite { "  off-site" } else { "" };
+        // Off-site; there is little room.
+        let away = if row.offsite { "  sent" } else { "" };
         out += &format!("{}  {}{of}{away}\n", cells.join("  "), look.paint(tone, &word));
     }
     if let Some(problem) = rows.iter().find(|row| row.problem.is_some()) {

@@ -46,7 +46,7 @@ fn the_list() {
     assert_snapshot!(text, @"
     NAME                         TAKEN             SIZE      OF        LEVEL
     20261121T031500Z             2026-11-21 03:15  214 MB    942 MB    written
-    4294967295-20261120T031500Z  2026-11-21 03:15  214 MB    942 MB    proven  off-site
+    4294967295-20261120T031500Z  2026-11-21 03:15  214 MB    942 MB    proven  sent
     20261119T031500Z             2026-11-21 03:15  214 MB    942 MB    NOT GOOD
     20261118T031500Z             ?                 214 MB    942 MB    NO BACKUP
     `tsh-agent backup show 20261119T031500Z` says what is wrong

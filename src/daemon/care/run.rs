@@ -198,6 +198,7 @@ mod tests {
         care.parts.push(begun(Part::Push, "run2".into()));
         conclude(&mut care, Part::Push, Err(why()), true);
         assert_eq!(care.next(), Some(Part::Push));
+        care.parts.push(begun(Part::Push, "run3".into()));
         conclude(&mut care, Part::Push, Err(why()), false);
         assert_eq!((care.next(), care.state()), (Some(Part::Prune), "running"));
         assert_eq!(care.late().unwrap().detail, "no network");

@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// The parts of an upload; `None` if the store does not know it any more.
-    pub(super) async fn parts(&self, whole: &str, upload: &str) -> Result<Option<BTreeMap<u16, String>>, Cause> {
+    async fn parts(&self, whole: &str, upload: &str) -> Result<Option<BTreeMap<u16, String>>, Cause> {
         let (mut found, mut marker) = (BTreeMap::new(), None);
         loop {
             let answer = self

@@ -1,9 +1,7 @@
 //! Against a real server that speaks S3 and checks signatures and rights: moto's, which `scripts/test` installs.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use super::*;
 use crate::config::Offsite;
@@ -179,20 +177,27 @@ async fn an_upload_in_parts_that_died_is_gone_on_with() {
     let Some(server) = server() else { return };
     let place = Place::new(&server).await;
     let (store, path) = (place.store(), place.bench.root().join("large"));
-    let mut file = File::create(&path).unwrap();
-    for part in 0..3_u8 {
-        file.write_all(&vec![part; 16 << 20]).unwrap();
-    }
-    file.write_all(b"and the rest").unwrap();
-    // Killed when a part of it was there: the future is dropped at any await, which is what a kill leaves in the store.
-    let sent = tokio::select! {
-        sent = store.put("erp/large", &path, None) => Some(sent.unwrap()),
-        () = parts_there(&place) => None,
+    let mut whole: Vec<u8> = (0..3).flat_map(|part| vec![part; 16 << 20]).collect();
+    whole.extend(b"and the rest");
+    fs::write(&path, &whole).unwrap();
+    // As soon as it has begun, the file is cut off: that ends it after one part, which is what a kill leaves in the store.
+    let uploads = place.bench.at(&paths::offsite(place.bench.app())).join("uploads");
+    let cut = std::future::poll_fn(|_| {
+        if fs::read_dir(&uploads).is_ok_and(|mut notes| notes.next().is_some()) {
+            File::options().write(true).open(&path).unwrap().set_len(20 << 20).unwrap();
+        }
+        std::task::Poll::<std::convert::Infallible>::Pending
+    });
+    let cause = tokio::select! {
+        biased;
+        never = cut => match never {},
+        sent = store.put("erp/large", &path, None) => sent.unwrap_err(),
     };
-    assert_eq!(sent, None, "it was not interrupted");
+    assert!(cause.what.contains("large"), "{cause:?}");
+    assert!(store.list("erp/large").await.unwrap().is_empty(), "half a file has a name");
+    fs::write(&path, &whole).unwrap();
     let rest = store.put("erp/large", &path, None).await.unwrap();
-    let size = path.metadata().unwrap().len();
-    assert!(rest < size && rest > 0, "{rest} of {size} were carried again");
+    assert_eq!(rest, whole.len() as u64 - (16 << 20), "the first part was carried again, or another was not");
     let there = store.list("erp/large").await.unwrap();
     assert_eq!(store.put("erp/large", &path, there.get("erp/large")).await.unwrap(), 0);
     store.get("erp/large", &place.bench.root().join("back")).await.unwrap();
@@ -203,21 +208,6 @@ async fn an_upload_in_parts_that_died_is_gone_on_with() {
     half.set_len(20 << 20).unwrap();
     store.get("erp/large", &place.bench.root().join("back")).await.unwrap();
     assert_eq!(fs::read(&path).unwrap(), fs::read(place.bench.root().join("back")).unwrap());
-}
-
-/// Until the store has a part of the upload that is noted.
-async fn parts_there(place: &Place) {
-    let folder = place.bench.at(&paths::offsite(place.bench.app())).join("uploads");
-    loop {
-        let note = fs::read_dir(&folder).ok().and_then(|mut notes| notes.next()).and_then(Result::ok);
-        if let Some(upload) = note.and_then(|note| fs::read_to_string(note.path()).ok())
-            && let Ok(Some(parts)) = place.store().parts("here/it-is/erp/large", &upload).await
-            && !parts.is_empty()
-        {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// What is changed in the store, how (`None`: it is taken away), and what is said of it.
