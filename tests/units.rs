@@ -99,7 +99,7 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    let alone = ["ask", "prove", "folders", "offsite", "gauge", "notify"];
+    let alone = ["ask", "plan", "prove", "folders", "offsite", "gauge", "notify"];
     Step::ALL.into_iter().filter_map(Step::unit_kind).chain(alone).collect()
 }
 
@@ -216,6 +216,7 @@ fn exposure_stays_low() {
             "tsh-agent-fetch@erp.service"
             | "tsh-agent-offsite@erp.service"
             | "tsh-agent-ask@erp.service"
+            | "tsh-agent-plan@erp.service"
             | "tsh-agent-gates@erp.service"
             | "tsh-agent-build@erp.service"
             | "tsh-agent-gauge@erp.service"

@@ -20,6 +20,7 @@ mod journal;
 mod key;
 mod lock;
 mod logs;
+mod plan;
 mod push_hint;
 mod recover;
 mod reject;
@@ -67,6 +68,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Plan(plan::Args),
     Deploy(deploy::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -109,6 +111,7 @@ impl Cli {
     /// With what the person has to know.
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
+            Command::Plan(args) => wait(plan::run(args)),
             Command::Deploy(args) => wait(deploy::run(args)),
             Command::Rollback(args) => wait(rollback::run(args)),
             Command::Status(args) => wait(status::run(args)),

@@ -13,6 +13,7 @@ mod keys;
 mod notices;
 mod offsite;
 mod orders;
+mod plan;
 mod pushes;
 mod recover;
 mod restore;
@@ -63,6 +64,8 @@ struct Daemon {
     changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
+    /// Held by who asks the repository for a plan: one after another.
+    planning: tokio::sync::Mutex<()>,
     /// Told whenever a deployment has ended.
     settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
@@ -120,6 +123,7 @@ pub async fn run() -> Result<(), CoreError> {
         wake: Arc::default(),
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
+        planning: tokio::sync::Mutex::default(),
         settled: tokio::sync::Notify::new(),
         news,
         post: Arc::default(),

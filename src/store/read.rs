@@ -116,6 +116,19 @@ impl Store {
         }))
     }
 
+    /// The releases of this commit that were built here, the newest first; they need not be kept.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn releases_of(&self, app: &App, revision: &Sha) -> Result<Vec<ReleaseId>, StoreError> {
+        let rows = sqlx::query("select id from releases where app = ? and revision = ? order by id desc")
+            .bind(app.as_str())
+            .bind(revision.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(|row| ReleaseId(row.get::<u32, _>(0))).collect())
+    }
+
     /// The last deployment that made this release live, and when it ended.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod scenarios {
     mod notices;
     mod operator;
     mod package;
+    mod plan;
     mod push;
     mod rehearsal;
     mod restore;
