@@ -33,8 +33,8 @@ store() {
   [ "$(cat "$home/made" 2>/dev/null)" != "$key" ] || return 0
   say "installing the store for tests"
   rm -rf "$home"; mkdir -p "$home"
-  python3 -m venv "$home/venv" &&
-    "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/tests/lab/store.txt" ||
+  { python3 -m venv "$home/venv" &&
+    "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/tests/lab/store.txt"; } ||
     die "cannot install what tests/lab/store.txt lists"
   echo "$key" > "$home/made"
 }
