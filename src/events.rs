@@ -45,6 +45,8 @@ pub enum Event {
     RequestRefused,
     /// A backup has taken the live database's place; that one is quarantined.
     BackupRestored,
+    /// Backups could not be carried off-site.
+    OffsiteLate,
     /// Somebody could not be told of a deployment, for so long that it is given up.
     NoticeGivenUp,
 }
@@ -53,7 +55,7 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Accepted,
         Deployed,
         Failed,
@@ -73,6 +75,7 @@ impl Event {
         Pushed,
         RequestRefused,
         BackupRestored,
+        OffsiteLate,
         NoticeGivenUp,
     ];
 
@@ -99,6 +102,7 @@ impl Event {
             Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",
             RequestRefused => "8d0f6a3be9174c2fa5c1d7402be8913c",
             BackupRestored => "8f2d51c6b7f94b0e9a3c4d1e6a7b8c90",
+            OffsiteLate => "a2d6c8c7b5f94d0e9b1c5d3e7f204816",
             NoticeGivenUp => "8d2f6c1e3b5a47f0a94e7d60c5b8f213",
         }
     }

@@ -102,6 +102,12 @@ pub fn proofs(app: &App) -> PathBuf {
     rehearsals(app).join("proofs")
 }
 
+/// What is known of backups elsewhere, and uploads that were begun; the offsite step's.
+#[must_use]
+pub fn offsite(app: &App) -> PathBuf {
+    format!("/var/lib/tsh-agent-offsite/{app}").into()
+}
+
 /// What the running step says, and at the end its report.
 #[must_use]
 pub fn output(app: &App, kind: &str) -> PathBuf {

@@ -99,11 +99,8 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    Step::ALL
-        .into_iter()
-        .filter_map(Step::unit_kind)
-        .chain(["ask", "plan", "prove", "folders", "gauge", "notify"])
-        .collect()
+    let alone = ["ask", "plan", "prove", "folders", "offsite", "gauge", "notify"];
+    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(alone).collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -217,6 +214,7 @@ fn exposure_stays_low() {
         let most = match unit.as_str() {
             "tsh-agent.service" => 5,
             "tsh-agent-fetch@erp.service"
+            | "tsh-agent-offsite@erp.service"
             | "tsh-agent-ask@erp.service"
             | "tsh-agent-plan@erp.service"
             | "tsh-agent-gates@erp.service"

@@ -26,6 +26,19 @@ packages() {
     die "cannot install: ${missing[*]}"
 }
 
+# A store that speaks S3, where tests look for it: moto in an environment of its own, made anew when its list changes.
+store() {
+  local home=/var/cache/tsh-agent-tests/store key
+  key=$(sha256sum < "$HERE/tests/lab/store.txt")
+  [ "$(cat "$home/made" 2>/dev/null)" != "$key" ] || return 0
+  say "installing the store for tests"
+  rm -rf "$home"; mkdir -p "$home"
+  { python3 -m venv "$home/venv" &&
+    "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/tests/lab/store.txt"; } ||
+    die "cannot install what tests/lab/store.txt lists"
+  echo "$key" > "$home/made"
+}
+
 # Under sudo the toolchain is that of whoever called, and so is what cargo writes, afterwards.
 toolchain() {
   local home

@@ -52,6 +52,7 @@ pub(super) trait Agent {
     async fn output(&self, id: u32, step: &str, offset: u64) -> zbus::Result<(Vec<u8>, u64)>;
     async fn back_up(&self, app: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn verify_backup(&self, app: &str, name: &str) -> zbus::Result<u32>;
+    async fn push_backups(&self, app: &str) -> zbus::Result<u32>;
     async fn prune_backups(&self, app: &str) -> zbus::Result<u32>;
     async fn quarantines(&self, app: &str) -> zbus::Result<String>;
     async fn restore_plan(&self, app: &str, name: &str, release: u32) -> zbus::Result<String>;
@@ -282,6 +283,14 @@ impl Client {
     /// If it is refused, or the agent cannot be asked.
     pub async fn prune_backups(&self, app: &App) -> Result<u32, Error> {
         Ok(self.agent.prune_backups(app.as_str()).await?)
+    }
+
+    /// Asks for what is not off-site to be carried there.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn push_backups(&self, app: &App) -> Result<u32, Error> {
+        Ok(self.agent.push_backups(app.as_str()).await?)
     }
 
     /// The backups that are no longer kept.

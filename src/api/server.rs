@@ -185,6 +185,11 @@ impl<C: Core> Agent<C> {
         self.core.care(by, app.parse()?, Care::Verify, name).await
     }
 
+    async fn push_backups(&self, app: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.care(by, app.parse()?, Care::Push, None).await
+    }
+
     async fn prune_backups(&self, app: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Refusal> {
         let by = self.caller(&header).await?;
         self.core.care(by, app.parse()?, Care::Prune, None).await

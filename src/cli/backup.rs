@@ -1,6 +1,7 @@
 //! `tsh-agent backup`.
 
 mod cat;
+mod fetch;
 mod key;
 mod restore_files;
 
@@ -13,7 +14,7 @@ use super::{Failure, render, say, say_json, terminal, which};
 use crate::api::client::{Client, Error};
 use crate::config;
 use crate::init::credentials;
-use crate::model::care::CareView;
+use crate::model::care::{CareView, Kind};
 use crate::model::journal::Cause;
 use crate::model::names::{App, BackupName};
 use crate::model::outcome::Exit;
@@ -41,6 +42,8 @@ enum Verb {
     Verify(Verify),
     Restore(super::restore::Args),
     RestoreFiles(restore_files::Args),
+    Push(Push),
+    Fetch(fetch::Args),
     Cat(cat::Args),
     Key(key::Args),
     Prune(Prune),
@@ -103,6 +106,19 @@ struct Verify {
     detach: bool,
 }
 
+/// Carry the backups that are not off-site to the store that [offsite] names.
+///
+/// The timer does the same after each backup.
+#[derive(Debug, clap::Args)]
+struct Push {
+    /// The application; needed only where there are several.
+    #[arg(long)]
+    app: Option<App>,
+    /// Do not watch.
+    #[arg(long)]
+    detach: bool,
+}
+
 /// Delete the backups that are no longer kept, as [backup] in the settings says.
 #[derive(Debug, clap::Args)]
 struct Prune {
@@ -120,6 +136,7 @@ struct Prune {
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     // These need no agent, so that they work where nothing else does.
     match &args.verb {
+        Verb::Fetch(args) => return fetch::run(args).await,
         Verb::RestoreFiles(args) => return restore_files::run(args),
         Verb::Cat(args) => return cat::run(args),
         Verb::Key(args) => return key::run(args),
@@ -169,7 +186,12 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             }
             Ok(Exit::Good)
         }
-        Verb::RestoreFiles(_) | Verb::Cat(_) | Verb::Key(_) => Ok(Exit::Good),
+        Verb::Push(Push { app, detach }) => {
+            let app = which::app(&client, app).await?;
+            let id = client.push_backups(&app).await?;
+            follow(client, id, detach).await
+        }
+        Verb::Fetch(_) | Verb::RestoreFiles(_) | Verb::Cat(_) | Verb::Key(_) => Ok(Exit::Good),
         Verb::Show(Show { name, app, json }) => {
             let app = which::app(&client, app).await?;
             let view = client.backup(&app, &name).await?;
@@ -257,7 +279,9 @@ fn clear(live: &mut bool) -> &'static str {
 }
 
 fn ended(view: &CareView) -> Result<Exit, Failure> {
-    let Some(failed) = view.care.failure() else {
+    // Who asked for this alone has not got it.
+    let late = view.care.late().filter(|_| view.care.kind == Kind::Push);
+    let Some(failed) = view.care.failure().or(late) else {
         say::out(&render::backup::ended(view, &terminal::look(&io::stdout())));
         return Ok(Exit::Good);
     };

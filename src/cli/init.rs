@@ -21,13 +21,14 @@ use crate::model::outcome::Exit;
 use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 8] = [
+const USERS: [&str; 9] = [
     "tsh-agent",
     "tsh-agent-fetch",
     "tsh-agent-build",
     "tsh-agent-release",
     "tsh-agent-migrate",
     "tsh-agent-rehearse",
+    "tsh-agent-offsite",
     "tsh-agent-webhook",
     "tsh-agent-notify",
 ];
@@ -179,6 +180,17 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         }
         if !key.exists() {
             warn(&format!("{} is missing: put the deploy key there (root, 0600)", key.display()));
+        }
+    }
+    if let Some(offsite) = &settings.offsite {
+        let path = &offsite.credentials;
+        if let Some(why) = machine::untrusted(path) {
+            return refused(format!(
+                "offsite.credentials: {why}; systemd reads it as root, so nobody else may replace it"
+            ));
+        }
+        if !path.exists() {
+            warn(&format!("{} is missing: put the credentials of the store there (root, 0600)", path.display()));
         }
     }
     for notice in &settings.notices.all {

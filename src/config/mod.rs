@@ -13,6 +13,7 @@ mod error;
 mod example;
 mod gates;
 mod notices;
+mod offsite;
 mod probe;
 mod push;
 mod read;

@@ -7,7 +7,9 @@ use std::path::Path;
 use super::document::{Document, MAX_SIZE, Read, Table, too_large};
 use super::settings::{Probe, ProbePlan, Role, Service};
 use super::values::number;
-use super::{ConfigError, Settings, backup, build, database, gates, notices, probe, push, rehearsal, service, source};
+use super::{
+    ConfigError, Settings, backup, build, database, gates, notices, offsite, probe, push, rehearsal, service, source,
+};
 use crate::model::names::{App, BadName};
 use crate::paths;
 
@@ -36,6 +38,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
         "service",
         "database",
         "backup",
+        "offsite",
         "gates",
         "rehearsal",
         "probe",
@@ -52,6 +55,8 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let service = service::read(app, &root.table("service")?)?;
     let database = root.optional("database", |value| database::read(value, quarantine_days))?;
     let backup = backup::read(&root.table("backup")?, &service.state)?;
+    let offsite =
+        root.has("offsite").then(|| root.table("offsite").and_then(|table| offsite::read(&table))).transpose()?;
     let gates = gates::read(&root.table("gates")?)?;
     let rehearsal = rehearsal::read(&root.table("rehearsal")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
@@ -67,6 +72,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
         service,
         database,
         backup,
+        offsite,
         gates,
         rehearsal,
         probe,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// How its database is backed up.
     pub backup: Backup,
+    /// Where backups are carried to, if they are.
+    pub offsite: Option<Offsite>,
     /// What must agree before a deployment goes on.
     pub gates: Rules,
     /// How a release is tried on a copy of its database.
@@ -288,6 +290,21 @@ pub struct Rehearsal {
     pub environment: BTreeMap<String, String>,
     /// Time for one smoke test.
     pub timeout: Duration,
+}
+
+/// A store elsewhere that speaks S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offsite {
+    /// The bucket.
+    pub bucket: String,
+    /// What every name in it begins with; may be empty.
+    pub prefix: String,
+    /// The URL of the server.
+    pub endpoint: String,
+    /// The region, which requests are signed for.
+    pub region: String,
+    /// Root's file with the credentials; it reaches the step as a credential.
+    pub credentials: PathBuf,
 }
 
 /// The lane for pending migrations.

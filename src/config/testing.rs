@@ -74,6 +74,7 @@ pub fn settings() -> Settings {
             environment: BTreeMap::new(),
             timeout: Duration::from_secs(60),
         },
+        offsite: None,
         gates: Default::default(),
         probe: ProbePlan {
             probes: vec![],

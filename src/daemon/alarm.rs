@@ -62,6 +62,7 @@ mod tests {
             database_bytes: 1,
             tables: 1,
             rows: 1,
+            offsite: false,
             level: Some(*level),
             problem: None,
         };

@@ -62,6 +62,10 @@ impl Daemon {
         }
         let backup = match (kind, backup) {
             (Kind::Verify, wanted) => Some(Self::which(&app, wanted)?),
+            (Kind::Push, _) if settings.offsite.is_none() => {
+                let what = format!("{app} has no [offsite], so there is nowhere to carry backups to");
+                return Err(Refusal::new(Refused::NotPossible, what));
+            }
             (_, backup) => backup,
         };
         let _gate = self.gate.lock().await;
@@ -73,6 +77,7 @@ impl Daemon {
         let by = if by.name == crate::database::AGENT { "the timer".to_owned() } else { by.name };
         let mut care = Care::new(kind, by, self.boot.clone(), backup);
         care.without.extend(settings.backup.folders.is_empty().then_some(Part::Folders));
+        care.without.extend(settings.offsite.is_none().then_some(Part::Push));
         match self.store.begin_care(&app, &care, now()).await {
             Ok(id) => {
                 tracing::info!(tsh_app = %app, "{} {id} of {app} accepted from {}", kind.words(), care.by);
@@ -239,6 +244,7 @@ impl Daemon {
                 let backup = care.backup.clone().ok_or_else(|| Cause::new("there is no backup to add folders to"))?;
                 Ok(Some(Work::Folders { backup }))
             }
+            Part::Push => Ok(super::offsite::unsent(app)?.map(|backups| Work::Push { backups })),
             Part::Prove => {
                 let backup = care.backup.clone().ok_or_else(|| Cause::new("there is no backup to prove"))?;
                 Ok(Some(Work::Prove { backup }))
@@ -280,6 +286,6 @@ fn tell(app: &App, id: u32, care: &Care) {
             tsh_app = %app, tsh_step = failure.part.word(), message_id = Event::BackupFailed.id(),
             "{words} {id} of {app} {backup} failed: {}", failure.detail
         ),
-        None => tracing::info!(tsh_app = %app, "{words} {id} of {app} {backup} is done"),
+        None => super::offsite::tell(app, id, care),
     }
 }

@@ -11,6 +11,7 @@ mod gates;
 mod keep;
 mod keys;
 mod notices;
+mod offsite;
 mod orders;
 mod plan;
 mod pushes;

@@ -169,6 +169,7 @@ pub fn detail(out: &Output) -> String {
             format!("{files} files, {}; {} new{restless}", size(*bytes), size(*new_bytes))
         }
         Output::Proven { tables, rows, .. } => format!("{tables} tables with {rows} rows are as they were"),
+        Output::Sent { backups, bytes } => format!("{} off-site now, {} carried", backups.len(), size(*bytes)),
         Output::Closed { why, .. } => format!("checksummed only: {why}"),
         Output::Forgotten { backups } if backups.is_empty() => String::new(),
         Output::Forgotten { backups } => {

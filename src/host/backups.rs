@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::model::backup::{BackupRow, BackupView, Level, Manifest, Proof};
 use crate::model::files::Files;
 use crate::model::names::{App, BackupName, DeploymentId};
+use crate::model::offsite::Sent;
 use crate::paths;
 use crate::steps::backup::MANIFEST;
 use crate::steps::folders::FILES;
@@ -25,7 +26,7 @@ const LARGEST: u64 = 64 << 20;
 /// # Errors
 /// If the folder cannot be read.
 pub fn all(app: &App) -> io::Result<Vec<BackupView>> {
-    in_folders(&paths::backups(app), &paths::proofs(app))
+    in_folders(&paths::backups(app), &paths::proofs(app), &paths::offsite(app).join("sent"))
 }
 
 /// A dump of this deployment's quarantine that was restored and matched.
@@ -43,10 +44,13 @@ pub fn of_quarantine(app: &App, deployment: DeploymentId) -> io::Result<Option<B
 /// If the folder cannot be read.
 pub fn one(app: &App, name: &BackupName) -> io::Result<Option<BackupView>> {
     let home = paths::backups(app);
-    Ok(home.join(name.as_str()).is_dir().then(|| view(&home, &paths::proofs(app), name)))
+    Ok(home
+        .join(name.as_str())
+        .is_dir()
+        .then(|| view(&home, &paths::proofs(app), &paths::offsite(app).join("sent"), name)))
 }
 
-fn in_folders(home: &Path, proofs: &Path) -> io::Result<Vec<BackupView>> {
+fn in_folders(home: &Path, proofs: &Path, sent: &Path) -> io::Result<Vec<BackupView>> {
     let entries = match fs::read_dir(home) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
@@ -54,14 +58,14 @@ fn in_folders(home: &Path, proofs: &Path) -> io::Result<Vec<BackupView>> {
     let mut found = Vec::new();
     for entry in entries {
         if let Some(name) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
-            found.push(view(home, proofs, &name));
+            found.push(view(home, proofs, sent, &name));
         }
     }
     found.sort_by(|a: &BackupView, b| (b.row.at, &b.row.name).cmp(&(a.row.at, &a.row.name)));
     Ok(found)
 }
 
-fn view(home: &Path, proofs: &Path, name: &BackupName) -> BackupView {
+fn view(home: &Path, proofs: &Path, sent: &Path, name: &BackupName) -> BackupView {
     let folder = home.join(name.as_str());
     let read = read(&folder.join(MANIFEST)).map_err(|error| error.to_string());
     let digest = read.as_ref().map(|text| hex(text)).unwrap_or_default();
@@ -78,7 +82,10 @@ fn view(home: &Path, proofs: &Path, name: &BackupName) -> BackupView {
     let proof = proof.filter(|proof| {
         proof.backup == *name && proof.manifest == digest && (proof.files.as_ref() == about || proof.problem.is_some())
     });
-    let row = match &manifest {
+    let sent = self::read(&crate::steps::offsite::sent_path(sent, name)).ok();
+    let sent = sent.and_then(|text| serde_json::from_slice::<Sent>(&text).ok());
+    let sent = sent.filter(|sent| sent.backup == *name && sent.manifest == digest);
+    let mut row = match &manifest {
         Ok(manifest) => row(manifest, files.as_ref(), proof.as_ref()),
         Err(why) => BackupRow {
             name: name.clone(),
@@ -90,11 +97,14 @@ fn view(home: &Path, proofs: &Path, name: &BackupName) -> BackupView {
             database_bytes: 0,
             tables: 0,
             rows: 0,
+            offsite: false,
             level: None,
             problem: Some(format!("its manifest cannot be used: {why}")),
         },
     };
+    row.offsite = sent.is_some();
     BackupView {
+        sent,
         row,
         folder: folder.display().to_string(),
         manifest: manifest.ok(),
@@ -116,6 +126,7 @@ fn row(manifest: &Manifest, files: Option<&Result<(Files, String), String>>, pro
         database_bytes: manifest.database_bytes,
         tables: manifest.tables.len(),
         rows: manifest.rows(),
+        offsite: false,
         // The manifest was written by the owner of the backup, who proves nothing.
         level: Some(proof.map_or(Level::Written, |proof| proof.level)),
         problem: incomplete.or_else(|| proof.and_then(|proof| proof.problem.clone())),
@@ -181,7 +192,7 @@ mod tests {
         prove("20260101T000000Z", hex(&text("20260101T000000Z")), Level::Matched);
         prove("20260102T000000Z", hex(&text("20260101T000000Z")), Level::Matched);
         prove("20260103T000000Z", hex(&text("20260103T000000Z")), Level::Restored);
-        let found = in_folders(&home, &proofs).unwrap();
+        let found = in_folders(&home, &proofs, &folder.path().join("sent")).unwrap();
         let level = |view: &BackupView| (view.row.name.to_string(), view.row.level, view.row.is_proven());
         let mut levels: Vec<_> = found.iter().map(level).collect();
         levels.sort();

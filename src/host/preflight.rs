@@ -113,10 +113,11 @@ mod tests {
             database_bytes: 1,
             tables: 1,
             rows: 1,
+            offsite: false,
             level: Some(level),
             problem: None,
         };
-        BackupView { row, folder: String::new(), manifest: Some(manifest), files: None, proof: None }
+        BackupView { row, folder: String::new(), manifest: Some(manifest), files: None, proof: None, sent: None }
     }
 
     #[test]

@@ -49,6 +49,13 @@ pub fn folders(settings: &Settings, facts: &Facts) -> Vec<Folder> {
         // With the group's bit, so that each proof is the core's to read.
         all.push(folder(paths::proofs(app), 0o2750, "tsh-agent-rehearse", "tsh-agent"));
     }
+    if settings.offsite.is_some() {
+        let own = paths::offsite(app);
+        let sent = own.join("sent");
+        all.push(folder(own, 0o755, "tsh-agent-offsite", "tsh-agent-offsite"));
+        // With the group's bit, so that each note is the core's to read.
+        all.push(folder(sent, 0o2750, "tsh-agent-offsite", "tsh-agent"));
+    }
     if settings.service.socket().is_some() {
         // Which slot serves is told here, also before the core has started.
         all.push(folder(PathBuf::from(paths::RUN), 0o755, "tsh-agent", "tsh-agent"));

@@ -35,6 +35,10 @@ pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
             all.extend(["prove", "rehearse", "restore"].map(|kind| step(&settings.app, kind, &identity)));
         }
         all.extend(credentials::object_key_line(settings).map(|line| step(&settings.app, "folders", &line)));
+        all.extend(settings.offsite.as_ref().map(|offsite| {
+            let line = format!("LoadCredential=offsite:{}\n", plain(&offsite.credentials.to_string_lossy()));
+            step(&settings.app, "offsite", &line)
+        }));
         all.extend(settings.backup.schedule.as_ref().map(|schedule| timer(&settings.app, schedule)));
     }
     all.push(probe(settings, facts));

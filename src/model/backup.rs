@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::Files;
 use super::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha};
+use super::offsite::Sent;
 
 /// What a backup is. It lies beside the dump and says what must come out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +211,9 @@ pub struct BackupRow {
     pub tables: usize,
     /// Rows of all tables.
     pub rows: u64,
+    /// Whether it is off-site.
+    #[serde(default)]
+    pub offsite: bool,
     /// What is proven about it; `None` if it is no backup at all.
     pub level: Option<Level>,
     /// What is wrong with it.
@@ -236,6 +240,9 @@ pub struct BackupView {
     /// Its folders, if it has any.
     #[serde(default)]
     pub files: Option<Files>,
+    /// What came of carrying it off-site, if it is there.
+    #[serde(default)]
+    pub sent: Option<Sent>,
     /// What came of proving it, if that was tried.
     pub proof: Option<Proof>,
 }

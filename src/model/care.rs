@@ -18,6 +18,8 @@ pub enum Kind {
     Daily,
     /// Prove a backup.
     Verify,
+    /// Carry to the store elsewhere what is not there.
+    Push,
     /// Delete what is no longer kept.
     Prune,
     /// Take a backup of a database that was set aside, and prove it, so that the database may go.
@@ -34,6 +36,8 @@ pub enum Part {
     Folders,
     /// Prove it.
     Prove,
+    /// Carry them off-site.
+    Push,
     /// Delete backups.
     Prune,
 }
@@ -43,10 +47,11 @@ impl Kind {
     #[must_use]
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Self::Backup => &[Part::Backup, Part::Folders, Part::Prove],
-            Self::Daily => &[Part::Backup, Part::Folders, Part::Prove, Part::Prune],
+            Self::Backup => &[Part::Backup, Part::Folders, Part::Prove, Part::Push],
+            Self::Daily => &[Part::Backup, Part::Folders, Part::Prove, Part::Push, Part::Prune],
             Self::Quarantine => &[Part::Backup, Part::Prove],
             Self::Verify => &[Part::Prove],
+            Self::Push => &[Part::Push],
             Self::Prune => &[Part::Prune],
         }
     }
@@ -58,6 +63,7 @@ impl Kind {
             Self::Backup | Self::Daily => "backup",
             Self::Quarantine => "backup of a quarantine",
             Self::Verify => "proof of a backup",
+            Self::Push => "carrying of backups off-site",
             Self::Prune => "pruning of backups",
         }
     }
@@ -71,6 +77,7 @@ impl Part {
             Self::Backup => "backup",
             Self::Folders => "folders",
             Self::Prove => "prove",
+            Self::Push => "push",
             Self::Prune => "prune",
         }
     }
@@ -82,6 +89,7 @@ impl Part {
             Self::Backup | Self::Prune => "backup",
             Self::Folders => "folders",
             Self::Prove => "prove",
+            Self::Push => "offsite",
         }
     }
 
@@ -89,7 +97,7 @@ impl Part {
     /// The others touch nothing of production, and are stopped when a deployment begins.
     #[must_use]
     pub fn is_exclusive(self) -> bool {
-        !matches!(self, Self::Folders | Self::Prove)
+        !matches!(self, Self::Folders | Self::Prove | Self::Push)
     }
 }
 
@@ -119,7 +127,7 @@ pub struct Care {
 pub struct Progress {
     /// Which.
     pub part: Part,
-    /// "running", "done", "failed" or "skipped".
+    /// "running", "done", "failed", "skipped", or "late": failed, and tried again the next time.
     pub state: String,
     /// When it began, in milliseconds since 1970 (UTC).
     pub began: i64,
@@ -160,6 +168,12 @@ impl Care {
     #[must_use]
     pub fn failure(&self) -> Option<&Progress> {
         self.parts.iter().find(|part| part.state == "failed")
+    }
+
+    /// What has to wait for the next time, and makes nothing fail: a backup is one without being off-site.
+    #[must_use]
+    pub fn late(&self) -> Option<&Progress> {
+        self.parts.iter().find(|part| part.state == "late")
     }
 
     /// "running", "done" or "failed".
@@ -209,15 +223,26 @@ mod tests {
     fn one_part_after_another_and_none_after_a_failure() {
         use Part::*;
         type Case = (Kind, &'static [(Part, &'static str)], Option<Part>, &'static str);
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (Kind::Daily, &[], Some(Backup), "running"),
             (Kind::Daily, &[(Backup, "running")], Some(Backup), "running"),
             (Kind::Daily, &[(Backup, "done")], Some(Folders), "running"),
             (Kind::Daily, &[(Backup, "done"), (Folders, "done")], Some(Prove), "running"),
             (Kind::Daily, &[(Backup, "done"), (Prove, "failed")], None, "failed"),
-            (Kind::Daily, &[(Backup, "done"), (Folders, "done"), (Prove, "done")], Some(Prune), "running"),
-            (Kind::Daily, &[(Backup, "done"), (Folders, "done"), (Prove, "done"), (Prune, "skipped")], None, "done"),
-            (Kind::Backup, &[(Backup, "done"), (Folders, "done"), (Prove, "done")], None, "done"),
+            (Kind::Daily, &[(Backup, "done"), (Folders, "done"), (Prove, "done")], Some(Push), "running"),
+            (
+                Kind::Daily,
+                &[(Backup, "done"), (Folders, "done"), (Prove, "done"), (Push, "late")],
+                Some(Prune),
+                "running",
+            ),
+            (
+                Kind::Daily,
+                &[(Backup, "done"), (Folders, "done"), (Prove, "done"), (Push, "done"), (Prune, "skipped")],
+                None,
+                "done",
+            ),
+            (Kind::Backup, &[(Backup, "done"), (Folders, "done"), (Prove, "done"), (Push, "late")], None, "done"),
             (Kind::Verify, &[], Some(Prove), "running"),
         ];
         for (kind, parts, next, state) in cases {
@@ -235,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_stored_name_is_the_word() {
-        for part in [Part::Backup, Part::Folders, Part::Prove, Part::Prune] {
+        for part in [Part::Backup, Part::Folders, Part::Prove, Part::Push, Part::Prune] {
             assert_eq!(serde_json::to_value(part).unwrap(), part.word());
         }
     }

@@ -190,6 +190,13 @@ pub enum Output {
         /// How many rows they have.
         rows: u64,
     },
+    /// Backups are in the store elsewhere.
+    Sent {
+        /// Their names.
+        backups: Vec<super::names::BackupName>,
+        /// Bytes that had to be carried.
+        bytes: u64,
+    },
     /// A backup is as it was written, and what is in it cannot be looked at here.
     Closed {
         /// The backup.

@@ -18,6 +18,7 @@ pub mod leaving;
 pub mod machine;
 pub mod names;
 pub mod notice;
+pub mod offsite;
 pub mod order;
 pub mod outcome;
 pub mod plan;

@@ -89,6 +89,11 @@ pub enum Work {
         /// The backup.
         backup: BackupName,
     },
+    /// Carry these backups to the store elsewhere.
+    Push {
+        /// Their names, in this order.
+        backups: Vec<BackupName>,
+    },
     /// Prove a backup: restore it into a cluster of its own and compare.
     Prove {
         /// The backup.
@@ -183,6 +188,7 @@ impl Work {
             // Who owns the backups deletes them.
             Self::Backup { .. } | Self::Forget { .. } => "backup",
             Self::Folders { .. } => "folders",
+            Self::Push { .. } => "offsite",
             Self::Prove { .. } => "prove",
             Self::Rehearse { .. } => "rehearse",
             Self::Restore { .. } => "restore",

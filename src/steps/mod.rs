@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod migrate;
 pub mod notify;
 pub mod objects;
+pub mod offsite;
 pub mod output;
 pub mod postgres;
 pub mod probe;

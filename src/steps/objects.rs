@@ -106,6 +106,20 @@ impl Objects {
     }
 }
 
+/// Whether a file holds what this name of an object says; one that is not there does not.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn is_intact(path: &Path, name: &str) -> Result<bool, Cause> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => {
+            let stored = sealed::measure(other.map_err(on(path))?).map_err(on(path))?.sha256;
+            Ok(name.rsplit_once('-').is_some_and(|(_, name)| name == stored))
+        }
+    }
+}
+
 fn is_name(name: &str) -> bool {
     let digits =
         |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

@@ -95,6 +95,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
         "probe" => super::probe::run(job).await,
         "inspect" => super::inspect::run(job).await,
         "folders" => super::folders::run(job).await,
+        "offsite" => super::offsite::run(job).await,
         "backup" => super::backup::run(job).await,
         "prove" => super::prove::run(job).await,
         "rehearse" => super::rehearse::run(job).await,

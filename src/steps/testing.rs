@@ -114,6 +114,7 @@ fn settings(app: App, root: &Path) -> Settings {
             environment: BTreeMap::new(),
             timeout: Duration::from_secs(60),
         },
+        offsite: None,
         gates: Default::default(),
         probe: ProbePlan {
             probes: Vec::new(),

@@ -28,7 +28,9 @@ pub fn list(rows: &[BackupRow], look: &Look) -> String {
             pad(&size(row.database_bytes), 8),
         ];
         let of = row.quarantine.map(|id| format!(" (quarantine {id})")).unwrap_or_default();
-        out += &format!("{}  {}{of}\n", cells.join("  "), look.paint(tone, &word));
+        // Off-site; there is little room.
+        let away = if row.offsite { "  sent" } else { "" };
+        out += &format!("{}  {}{of}{away}\n", cells.join("  "), look.paint(tone, &word));
     }
     if let Some(problem) = rows.iter().find(|row| row.problem.is_some()) {
         out += &format!("`tsh-agent backup show {}` says what is wrong\n", problem.name);
@@ -73,6 +75,7 @@ fn about(manifest: &Manifest, view: &BackupView, look: &Look) -> String {
     let revision = manifest.revision.as_ref().map(|revision| format!(" ({})", revision.short())).unwrap_or_default();
     let release = number("release", manifest.running.map(|id| id.0));
     out += &field("files", &files(view.files.as_ref()), look);
+    out += &field("off-site", view.sent.as_ref().map_or("", |sent| &sent.place), look);
     out += &field("encrypted", &manifest.encrypted_to.join(", "), look);
     out += &field("running", &format!("{release}{}", if release.is_empty() { "" } else { &revision }), look);
     out += &field("made by", &number("deployment", manifest.deployment.map(|id| id.0)), look);
@@ -150,6 +153,7 @@ pub fn part(part: &Progress, look: &Look) -> String {
     let (tone, mark) = match part.state.as_str() {
         "done" => (Tone::Good, "✓"),
         "failed" => (Tone::Bad, "✗"),
+        "late" => (Tone::Odd, "!"),
         "skipped" => (Tone::Faint, "·"),
         _ => (Tone::Faint, "…"),
     };
@@ -157,6 +161,7 @@ pub fn part(part: &Progress, look: &Look) -> String {
     let room = look.width.saturating_sub(12 + 1 + width(&took));
     let detail = match (part.part, part.state.as_str()) {
         (Part::Prune, "done") if part.detail.is_empty() => "nothing to delete",
+        (Part::Push, "done") if part.detail.is_empty() => "all are off-site already",
         _ => &part.detail,
     };
     format!(
@@ -172,9 +177,16 @@ pub fn part(part: &Progress, look: &Look) -> String {
 #[must_use]
 pub fn ended(view: &CareView, look: &Look) -> String {
     let proven = view.care.parts.iter().any(|part| part.part == Part::Prove && part.state == "done");
-    match &view.care.backup {
+    let text = match &view.care.backup {
         Some(name) if proven => format!("backup {name} of {} is {}\n", view.app, look.paint(Tone::Good, "proven")),
         _ => String::new(),
+    };
+    match view.care.late() {
+        Some(late) => {
+            let again = "the next backup tries again; `tsh-agent backup push` does it now";
+            format!("{text}{}: {}\n{again}\n", look.paint(Tone::Bad, "NOT off-site"), late.detail)
+        }
+        None => text,
     }
 }
 

@@ -21,6 +21,7 @@ fn row(name: &str, level: Option<Level>, problem: Option<&str>) -> BackupRow {
         database_bytes: manifest.database_bytes,
         tables: 2,
         rows: manifest.rows(),
+        offsite: level == Some(Level::Matched),
         level,
         problem: problem.map(str::to_owned),
     }
@@ -45,7 +46,7 @@ fn the_list() {
     assert_snapshot!(text, @"
     NAME                         TAKEN             SIZE      OF        LEVEL
     20261121T031500Z             2026-11-21 03:15  214 MB    942 MB    written
-    4294967295-20261120T031500Z  2026-11-21 03:15  214 MB    942 MB    proven
+    4294967295-20261120T031500Z  2026-11-21 03:15  214 MB    942 MB    proven  sent
     20261119T031500Z             2026-11-21 03:15  214 MB    942 MB    NOT GOOD
     20261118T031500Z             ?                 214 MB    942 MB    NO BACKUP
     `tsh-agent backup show 20261119T031500Z` says what is wrong
@@ -89,7 +90,7 @@ fn one_backup() {
         listing: file.clone(),
         index: file,
     };
-    let view = BackupView { row, folder, manifest: Some(manifest), files: Some(files), proof: Some(proof) };
+    let view = BackupView { row, folder, manifest: Some(manifest), files: Some(files), sent: None, proof: Some(proof) };
     let text = show(&view, &look());
     narrow(&text);
     assert_snapshot!(text, @"

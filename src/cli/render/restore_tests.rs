@@ -26,6 +26,7 @@ fn view() -> RestoreView {
             database_bytes: 942_000_000,
             tables: 4,
             rows: 5_000_010,
+            offsite: false,
             level: Some(Level::Matched),
             problem: None,
         },

@@ -73,6 +73,8 @@ pub fn conclude(care: &mut Care, part: Part, outcome: Result<Output, Cause>, sto
             close(care, progress, state, &crate::daemon::views::detail(&out), None);
         }
         Err(_) if stopped => {}
+        // It is tried again with the next one: the backup is no worse for it.
+        Err(cause) if part == Part::Push => close(care, progress, "late", &cause.what.clone(), Some(cause)),
         Err(cause) => close(care, progress, "failed", &cause.what.clone(), Some(cause)),
     }
 }
@@ -124,6 +126,7 @@ mod tests {
             Part::Backup => Some(Work::Backup { running: None, revision: None, quarantine: None }),
             Part::Folders => Some(Work::Folders { backup: backup() }),
             Part::Prove => Some(Work::Prove { backup: backup() }),
+            Part::Push => Some(Work::Push { backups: vec![backup()] }),
             Part::Prune => None,
         }
     }
@@ -156,7 +159,7 @@ mod tests {
     fn a_care_goes_on_wherever_the_core_died() {
         let (mut sim, mut disk) = (Sim::new(GOOD), Disk(daily()));
         let whole = until_over(&mut sim, &mut disk).unwrap();
-        assert_eq!(told(&whole), [("backup", "done"), ("folders", "done"), ("prove", "done"), ("prune", "done")]);
+        assert_eq!(told(&whole), ["backup", "folders", "prove", "push", "prune"].map(|part| (part, "done")));
         let total = sim.op;
         assert!(total > 10, "only {total} places to die at");
         for at in 1..=total {
@@ -186,6 +189,19 @@ mod tests {
         conclude(&mut care, Part::Folders, Err(Cause::new("no room")), false);
         assert_eq!((care.next(), care.state()), (None, "failed"));
         assert_eq!(care.failure().unwrap().detail, "no room");
+
+        // What cannot be carried away makes no backup fail, and stopped it has found nothing out either.
+        let (why, mut care) = (|| Cause::new("no network"), daily());
+        care.without = vec![Part::Folders, Part::Prove];
+        care.parts.push(begun(Part::Backup, "run1".into()));
+        conclude(&mut care, Part::Backup, Ok(Output::Nothing), false);
+        care.parts.push(begun(Part::Push, "run2".into()));
+        conclude(&mut care, Part::Push, Err(why()), true);
+        assert_eq!(care.next(), Some(Part::Push));
+        care.parts.push(begun(Part::Push, "run3".into()));
+        conclude(&mut care, Part::Push, Err(why()), false);
+        assert_eq!((care.next(), care.state()), (Some(Part::Prune), "running"));
+        assert_eq!(care.late().unwrap().detail, "no network");
 
         let mut open = daily();
         open.parts.push(begun(Part::Backup, "run1".into()));

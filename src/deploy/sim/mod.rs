@@ -262,6 +262,7 @@ impl Sim {
             | Work::Plan { .. }
             | Work::Folders { .. }
             | Work::Prove { .. }
+            | Work::Push { .. }
             | Work::Forget { .. }
             | Work::Gauge
             | Work::Notify { .. } => None,
@@ -321,6 +322,7 @@ impl Sim {
             | Work::Plan { .. }
             | Work::Folders { .. }
             | Work::Prove { .. }
+            | Work::Push { .. }
             | Work::Forget { .. }
             | Work::Gauge
             | Work::Notify { .. } => Output::Nothing,
