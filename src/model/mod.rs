@@ -20,6 +20,7 @@ pub mod names;
 pub mod notice;
 pub mod order;
 pub mod outcome;
+pub mod pin;
 pub mod plan;
 pub mod push;
 pub mod quarantine;
