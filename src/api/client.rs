@@ -44,6 +44,9 @@ pub(super) trait Agent {
     async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn gates(&self, app: &str) -> zbus::Result<String>;
     async fn plan(&self, app: &str, wanted: &str) -> zbus::Result<String>;
+    async fn diff(&self, app: &str, from: &str, to: &str) -> zbus::Result<String>;
+    async fn pin(&self, app: &str, release: u32, reason: &str) -> zbus::Result<()>;
+    async fn unpin(&self, app: &str, release: u32) -> zbus::Result<()>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;

@@ -1,10 +1,10 @@
-//! The calling side of what asks the repository.
+//! The calling side of what asks the repository, and of the pins.
 
 use std::time::Duration;
 
 use super::client::{Client, Error, view};
-use crate::model::names::{App, Wanted};
-use crate::model::plan::PlanView;
+use crate::model::names::{App, ReleaseId, Wanted};
+use crate::model::plan::{DiffView, PlanView};
 
 /// The core bounds how long the repository is asked, and one is asked after another; this is for a core that does not.
 const PATIENCE: Duration = Duration::from_hours(2);
@@ -17,5 +17,31 @@ impl Client {
     pub async fn plan(&self, app: &App, wanted: Option<&Wanted>) -> Result<PlanView, Error> {
         let patient = Self::within(self.address.clone(), PATIENCE).await?;
         view(&patient.agent.plan(app.as_str(), wanted.map_or("", Wanted::as_str)).await?)
+    }
+
+    /// How `to` differs from `from`.
+    ///
+    /// # Errors
+    /// If there is no such application, deployment or revision, the repository does not answer, or the agent cannot be
+    /// asked.
+    pub async fn diff(&self, app: &App, from: &Wanted, to: &Wanted) -> Result<DiffView, Error> {
+        let patient = Self::within(self.address.clone(), PATIENCE).await?;
+        view(&patient.agent.diff(app.as_str(), from.as_str(), to.as_str()).await?)
+    }
+
+    /// Keeps a release until somebody takes the pin away.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn pin(&self, app: &App, release: ReleaseId, reason: &str) -> Result<(), Error> {
+        Ok(self.agent.pin(app.as_str(), release.0, reason).await?)
+    }
+
+    /// Takes the pin away.
+    ///
+    /// # Errors
+    /// If it is refused, or the agent cannot be asked.
+    pub async fn unpin(&self, app: &App, release: ReleaseId) -> Result<(), Error> {
+        Ok(self.agent.unpin(app.as_str(), release.0).await?)
     }
 }

@@ -24,7 +24,7 @@ use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
-use crate::model::plan::PlanView;
+use crate::model::plan::{DiffView, PlanView};
 use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
@@ -117,6 +117,21 @@ pub trait Core: Send + Sync + 'static {
     /// What a deployment of `wanted`, or of the configured branch, would do. The repository is asked, which may take as
     /// long as a fetch.
     fn plan(&self, app: App, wanted: Option<Wanted>) -> impl Future<Output = Result<PlanView, Refusal>> + Send;
+
+    /// How `to` differs from `from`: numbers of deployments or releases, or revisions. The repository is asked.
+    fn diff(&self, app: App, from: Wanted, to: Wanted) -> impl Future<Output = Result<DiffView, Refusal>> + Send;
+
+    /// Keeps a release until somebody takes the pin away.
+    fn pin(
+        &self,
+        by: Caller,
+        app: App,
+        release: ReleaseId,
+        reason: String,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Takes the pin away.
+    fn unpin(&self, by: Caller, app: App, release: ReleaseId) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Asks a running deployment to stop and undo.
     fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;

@@ -139,6 +139,26 @@ impl<C: Core> Agent<C> {
         json(&self.core.plan(app.parse()?, wanted).await?)
     }
 
+    async fn diff(&self, app: &str, from: &str, to: &str) -> Result<String, Refusal> {
+        json(&self.core.diff(app.parse()?, from.parse()?, to.parse()?).await?)
+    }
+
+    async fn pin(
+        &self,
+        app: &str,
+        release: u32,
+        reason: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.pin(by, app.parse()?, ReleaseId(release), reason.trim().to_owned()).await
+    }
+
+    async fn unpin(&self, app: &str, release: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
+        let by = self.caller(&header).await?;
+        self.core.unpin(by, app.parse()?, ReleaseId(release)).await
+    }
+
     async fn show(&self, id: u32) -> Result<String, Refusal> {
         json(&self.core.show(DeploymentId(id)).await?)
     }

@@ -8,6 +8,7 @@ mod backup;
 mod check;
 mod core;
 mod deploy;
+mod diff;
 mod failure;
 mod follow;
 mod forgive;
@@ -20,6 +21,7 @@ mod journal;
 mod key;
 mod lock;
 mod logs;
+mod pin;
 mod plan;
 mod push_hint;
 mod recover;
@@ -35,6 +37,7 @@ mod step;
 pub mod terminal;
 mod unfreeze;
 mod unlock;
+mod unpin;
 mod watch;
 mod webhook;
 mod where_now;
@@ -69,6 +72,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     Plan(plan::Args),
+    Diff(diff::Args),
     Deploy(deploy::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -86,6 +90,8 @@ enum Command {
     Forgive(forgive::Args),
     Approve(approve::Args),
     Reject(reject::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Audit(audit::Args),
     Backup(backup::Args),
     Check(check::Args),
@@ -112,6 +118,7 @@ impl Cli {
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
             Command::Plan(args) => wait(plan::run(args)),
+            Command::Diff(args) => wait(diff::run(args)),
             Command::Deploy(args) => wait(deploy::run(args)),
             Command::Rollback(args) => wait(rollback::run(args)),
             Command::Status(args) => wait(status::run(args)),
@@ -129,6 +136,8 @@ impl Cli {
             Command::Forgive(args) => wait(forgive::run(args)),
             Command::Approve(args) => wait(approve::run(args)),
             Command::Reject(args) => wait(reject::run(args)),
+            Command::Pin(args) => wait(pin::run(args)),
+            Command::Unpin(args) => wait(unpin::run(args)),
             Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),

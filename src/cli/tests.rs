@@ -31,6 +31,7 @@ fn the_help() {
 
     Commands:
       plan       Show what a deployment would do. Changes nothing
+      diff       Show how two deployments, releases or revisions differ
       deploy     Deploy a revision, and watch until it is live and verified
       rollback   Go back to a release that was live before, and watch until it is
                  verified
@@ -51,6 +52,8 @@ fn the_help() {
       forgive    Let triggers try a revision again that failed here
       approve    Approve a deployment that waits for it
       reject     Reject a deployment that waits for approval; it ends as refused
+      pin        Keep a release on this server until `unpin`
+      unpin      Let a pinned release go when its time comes
       audit      Show who did what; `audit verify` tells whether somebody has
                  changed it
       backup     Take, prove, list, restore and prune backups of the database

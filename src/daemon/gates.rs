@@ -240,7 +240,7 @@ impl Daemon {
     }
 }
 
-fn record(app: &App, by: &Caller, what: &str, detail: String) -> Record {
+pub(super) fn record(app: &App, by: &Caller, what: &str, detail: String) -> Record {
     Record {
         at: now(),
         app: app.clone(),

@@ -105,7 +105,7 @@ impl Daemon {
     }
 
     /// What the repository says. One is asked after another: there is one unit, and nobody is in a hurry.
-    async fn compare(&self, settings: &Settings, work: Work) -> Result<Compared, Refusal> {
+    pub(super) async fn compare(&self, settings: &Settings, work: Work) -> Result<Compared, Refusal> {
         let app = &settings.app;
         if let Some((place, free)) = files::space(app).into_iter().find(|(_, free)| *free < SPACE) {
             let what = format!("only {} MiB are free on {}, so nothing is fetched", free >> 20, place.display());

@@ -14,7 +14,7 @@ use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
-use crate::model::plan::PlanView;
+use crate::model::plan::{DiffView, PlanView};
 use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
@@ -69,6 +69,18 @@ impl Core for Service {
 
     async fn plan(&self, app: App, wanted: Option<Wanted>) -> Result<PlanView, Refusal> {
         self.0.plan(app, wanted).await
+    }
+
+    async fn diff(&self, app: App, from: Wanted, to: Wanted) -> Result<DiffView, Refusal> {
+        self.0.diff(app, from, to).await
+    }
+
+    async fn pin(&self, by: Caller, app: App, release: ReleaseId, reason: String) -> Result<(), Refusal> {
+        self.0.pin(by, app, release, reason).await
+    }
+
+    async fn unpin(&self, by: Caller, app: App, release: ReleaseId) -> Result<(), Refusal> {
+        self.0.unpin(by, app, release).await
     }
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

@@ -51,6 +51,7 @@ impl Daemon {
             schema: schema(&settings).await,
             running,
             pushes: self.waiting_pushes(&app).await.map_err(broken)?,
+            pinned: self.store.pins(&app).await.map_err(broken)?,
             last: rows.into_iter().find(|row| row.ended.is_some()),
             revision: built.as_ref().map(|built| built.revision.clone()),
             subject: built.map(|built| built.subject),

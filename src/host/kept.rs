@@ -7,12 +7,14 @@ use crate::model::journal::Cause;
 use crate::model::names::ReleaseId;
 
 impl Machine<'_> {
-    /// The newest that were live, those that a link names, and the only one that knows the schema.
+    /// The newest that were live, those that somebody has pinned, those that a link names, and the only one that knows the schema.
     pub(super) async fn releases_kept(&mut self) -> Act<Vec<ReleaseId>> {
         let live = self.store.once_live(&self.settings.app).await;
         let mut kept = live.map_err(|error| Cause::new(super::chain(&error)))?;
         kept.retain(|id| files::has_release(&self.settings.app, *id));
         kept.truncate(self.settings.keep_releases);
+        let pins = self.store.pins(&self.settings.app).await;
+        kept.extend(pins.map_err(|error| Cause::new(super::chain(&error)))?.iter().map(|pin| pin.release));
         for link in self.settings.links() {
             kept.extend(self.link(link).await?);
         }

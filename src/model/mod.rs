@@ -21,6 +21,7 @@ pub mod notice;
 pub mod offsite;
 pub mod order;
 pub mod outcome;
+pub mod pin;
 pub mod plan;
 pub mod push;
 pub mod quarantine;

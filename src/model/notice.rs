@@ -212,6 +212,7 @@ mod tests {
             trigger: crate::model::trigger::Trigger::Poll,
             accepted: 0,
             ended: Some(1),
+            pinned: false,
         };
         let a: Sha = "a".repeat(40).parse().unwrap();
         let failed = [row("failed", Some("a")), row("failed", Some("a")), row("failed", Some("b"))];

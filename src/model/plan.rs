@@ -229,6 +229,32 @@ impl PlanView {
     }
 }
 
+/// One of two commits that are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// What was asked for, as a person wrote it.
+    pub wanted: String,
+    /// The deployment, where it was named by its number or by that of the release that it built.
+    pub deployment: Option<DeploymentId>,
+    /// The commit.
+    pub revision: Sha,
+}
+
+/// How two commits differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffView {
+    /// The application.
+    pub app: App,
+    /// From here,
+    pub from: Side,
+    /// to here.
+    pub to: Side,
+    /// What the repository says about both.
+    pub compared: Compared,
+    /// Whether the application has a database that a deployment cares for.
+    pub database: bool,
+}
+
 /// What the settings say about pending migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {

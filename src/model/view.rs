@@ -8,6 +8,7 @@ use super::lane::Lane;
 use super::leaving::Leaving;
 use super::names::{App, DeploymentId, ReleaseId, Sha};
 use super::outcome::Verdict;
+use super::pin::Pin;
 use super::push::PushView;
 use super::rehearsal::Rehearsal;
 use super::step::Step;
@@ -181,6 +182,9 @@ pub struct StatusView {
     /// Pushes whose turn has not come, oldest first.
     #[serde(default)]
     pub pushes: Vec<PushView>,
+    /// Releases that are kept until somebody says otherwise.
+    #[serde(default)]
+    pub pinned: Vec<Pin>,
 }
 
 /// The backups in short.
@@ -259,4 +263,7 @@ pub struct HistoryRow {
     pub accepted: i64,
     /// When it ended, likewise.
     pub ended: Option<i64>,
+    /// Whether its release is kept until somebody says otherwise.
+    #[serde(default)]
+    pub pinned: bool,
 }

@@ -101,7 +101,7 @@ impl Store {
 }
 
 /// Ends what took something away; what was not there is not noted either.
-async fn noted(
+pub(super) async fn noted(
     mut transaction: sqlx::SqliteTransaction<'_>,
     removed: u64,
     record: &Record,

@@ -8,6 +8,7 @@ mod holds;
 mod journal;
 mod keys;
 mod outbox;
+mod pins;
 mod pushes;
 mod read;
 mod schemas;

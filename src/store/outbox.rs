@@ -99,7 +99,8 @@ impl Store {
     pub async fn ended_before(&self, app: &App, id: DeploymentId, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let rows = sqlx::query(
             "select id, app, kind, state, revision, subject, release, by, accepted, ended, \
-             json_extract(fact, '$.accepted.trigger') from deployments \
+             json_extract(fact, '$.accepted.trigger'), \
+             exists (select 1 from pins where pins.app = deployments.app and pins.release = deployments.release) from deployments \
              left join journal on deployment = id and seq = 0 \
              where app = ? and id < ? and state <> 'running' order by id desc limit ?",
         )

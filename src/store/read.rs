@@ -64,7 +64,8 @@ impl Store {
     pub async fn history(&self, app: Option<&App>, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let rows = sqlx::query(
             "select id, app, kind, state, revision, subject, release, by, accepted, ended, \
-             json_extract(fact, '$.accepted.trigger') from deployments \
+             json_extract(fact, '$.accepted.trigger'), \
+             exists (select 1 from pins where pins.app = deployments.app and pins.release = deployments.release) from deployments \
              left join journal on deployment = id and seq = 0 \
              where ?1 is null or app = ?1 order by id desc limit ?2",
         )
@@ -82,13 +83,14 @@ impl Store {
     pub async fn deployment(&self, id: DeploymentId) -> Result<Option<(HistoryRow, String)>, StoreError> {
         let row = sqlx::query(
             "select id, app, kind, state, revision, subject, release, by, accepted, ended, \
-             json_extract(fact, '$.accepted.trigger'), wanted from deployments \
+             json_extract(fact, '$.accepted.trigger'), \
+             exists (select 1 from pins where pins.app = deployments.app and pins.release = deployments.release), wanted from deployments \
              left join journal on deployment = id and seq = 0 where id = ?",
         )
         .bind(id.0)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(11)))))
+        Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(12)))))
     }
 
     /// The application's good release.
@@ -197,5 +199,6 @@ pub(super) fn history_row(row: &SqliteRow) -> Option<HistoryRow> {
             .map_or(Some(Trigger::Person), |text| serde_json::from_str(&text).ok())?,
         accepted: row.get(8),
         ended: row.get(9),
+        pinned: row.get(11),
     })
 }

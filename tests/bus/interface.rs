@@ -79,6 +79,21 @@ async fn the_interface_is_a_promise() {
           <arg name="wanted" type="s" direction="in"/>
           <arg type="s" direction="out"/>
         </method>
+        <method name="Diff">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="from" type="s" direction="in"/>
+          <arg name="to" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
+        <method name="Pin">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="release" type="u" direction="in"/>
+          <arg name="reason" type="s" direction="in"/>
+        </method>
+        <method name="Unpin">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="release" type="u" direction="in"/>
+        </method>
         <method name="Show">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>

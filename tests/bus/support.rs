@@ -16,7 +16,7 @@ use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
-use tsh_agent::model::plan::PlanView;
+use tsh_agent::model::plan::{DiffView, PlanView};
 use tsh_agent::model::push::Hint;
 use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
@@ -273,6 +273,26 @@ impl Core for Script {
     async fn plan(&self, app: App, wanted: Option<Wanted>) -> Result<PlanView, Refusal> {
         self.note(format!("plan {app} {wanted:?}"));
         Ok(serde_json::from_value(crate::views::plan()).unwrap())
+    }
+
+    async fn diff(&self, app: App, from: Wanted, to: Wanted) -> Result<DiffView, Refusal> {
+        self.note(format!("diff {app} {from} {to}"));
+        let side =
+            |wanted: Wanted, digits: &str| json!({"wanted": wanted, "deployment": null, "revision": digits.repeat(20)});
+        let (from, to) = (side(from, "91"), side(to, "3f"));
+        let compared = crate::views::plan()["compared"].clone();
+        let view = json!({"app": app, "from": from, "to": to, "compared": compared, "database": true});
+        Ok(serde_json::from_value(view).unwrap())
+    }
+
+    async fn pin(&self, caller: Caller, app: App, release: ReleaseId, reason: String) -> Result<(), Refusal> {
+        self.note(format!("{}: pin {app} {release} {reason}", by(&caller)));
+        Ok(())
+    }
+
+    async fn unpin(&self, caller: Caller, app: App, release: ReleaseId) -> Result<(), Refusal> {
+        self.note(format!("{}: unpin {app} {release}", by(&caller)));
+        Ok(())
     }
 
     async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {

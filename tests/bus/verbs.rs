@@ -214,6 +214,30 @@ async fn a_plan_is_asked_for_and_shown_and_says_nothing_to_a_terminal_that_it_sh
 }
 
 #[tokio::test]
+async fn a_difference_is_shown_and_a_pin_is_asked_for() {
+    let bus = Bus::start();
+    let core = Script::of([]);
+    let _core = bus.serve(&core).await;
+    let said = bus.run(&["diff", "v1", "main"]).await;
+    assert!(said.code == 0 && said.out.starts_with("tsh-erp: from v1 (91919191) to main (3f3f3f3f)\n"), "{said:?}");
+    let said = bus.run(&["diff", "41", "42", "--json"]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&said.out).unwrap()["compared"]["new"]["count"], 1);
+    let said = bus.run(&["pin", "41", "--reason", "before the stocktaking"]).await;
+    assert_eq!(said.out, "release 41 of tsh-erp is kept until `tsh-agent unpin 41`\n");
+    assert_eq!(bus.run(&["pin", "40"]).await.code, 0);
+    assert_eq!(bus.run(&["unpin", "41"]).await.out, "release 41 of tsh-erp is not pinned any more\n");
+    assert_eq!(bus.run(&["pin", "../41"]).await.code, 2);
+    let asked = [
+        "diff tsh-erp v1 main",
+        "diff tsh-erp 41 42",
+        "me: pin tsh-erp 41 before the stocktaking",
+        "me: pin tsh-erp 40 ",
+        "me: unpin tsh-erp 41",
+    ];
+    assert_eq!(core.asked(), asked);
+}
+
+#[tokio::test]
 async fn logs_becomes_journalctl() {
     let bus = Bus::start();
     let _core = bus.serve(&Script::of([view(Some("deployed"), &[FETCHED])])).await;

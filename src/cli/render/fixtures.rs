@@ -265,6 +265,7 @@ pub(crate) fn status() -> StatusView {
         ],
         answers: vec![AnswerNow { what: "GET http://127.0.0.1:8000/health".into(), problem: None }],
         pushes: Vec::new(),
+        pinned: Vec::new(),
     }
 }
 
@@ -315,6 +316,7 @@ pub(crate) fn history() -> Vec<HistoryRow> {
         trigger: Trigger::Person,
         accepted: ASKED - i64::from(42 - id) * 86_400_000,
         ended: took.map(|took| ASKED - i64::from(42 - id) * 86_400_000 + took),
+        pinned: id == 41,
     };
     vec![
         row(42, "deploy", "deployed", Some(45_000), "alice", "Round the value added tax per line, as the law asks"),

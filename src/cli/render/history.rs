@@ -46,10 +46,11 @@ type Column = (&'static str, &'static dyn Fn(&HistoryRow, &Look) -> String);
 
 fn subject(row: &HistoryRow) -> String {
     let subject = row.subject.as_deref().unwrap_or_default();
+    let pinned = if row.pinned { "(pinned) " } else { "" };
     match row.kind.as_str() {
-        "rollback" => format!("rollback: {subject}"),
-        "restore" => "restore of a backup".to_owned(),
-        _ => subject.to_owned(),
+        "rollback" => format!("{pinned}rollback: {subject}"),
+        "restore" => format!("{pinned}restore of a backup"),
+        _ => format!("{pinned}{subject}"),
     }
 }
 

@@ -31,7 +31,10 @@ pub fn plan(view: &PlanView, look: &Look) -> String {
         out += &field("now", "nothing to do: this commit runs, and was verified", look);
         return out + &answers(view, look);
     }
-    out += &compared(&view.compared, view.live.is_some(), look);
+    if view.compared.from.is_none() && view.live.is_some() {
+        out += &field("commits", "the repository does not have what runs, so nothing can be compared", look);
+    }
+    out += &compared(&view.compared, "what runs has these, and the commit does not:", look);
     out += &pending(view, look);
     out += &fields("rehearsal", &view.rehearsal.as_ref().map(|known| rehearsal(known, look)).unwrap_or_default(), look);
     let lane = view.lane.map_or("not known", |lane| lane.word());
@@ -58,19 +61,16 @@ fn head(view: &PlanView) -> String {
     format!("{app}: {named}; {runs} runs{unverified}")
 }
 
-/// Commits, packages and migrations that differ.
+/// Commits, packages and edited migrations that differ; `gone` stands above what only the first one has.
 #[must_use]
-pub fn compared(found: &Compared, against: bool, look: &Look) -> String {
+pub fn compared(found: &Compared, gone: &str, look: &Look) -> String {
     let mut out = String::new();
-    if found.from.is_none() && against {
-        out += &field("commits", "the repository does not have what runs, so nothing can be compared", look);
-    }
     if found.from.is_some() && found.new.count + found.gone.count == 0 {
         out += &field("commits", "none: it is the same commit", look);
     }
     out += &list("new", &commits(&found.new, look), found.new.count, look);
     if found.gone.count > 0 {
-        out += &field("goes", "what runs has these, and the commit does not:", look);
+        out += &field("goes", gone, look);
         out += &list("", &commits(&found.gone, look), found.gone.count, look);
     }
     out += &packages(&found.packages, found.from.is_some(), look);
@@ -153,11 +153,11 @@ fn pending(view: &PlanView, look: &Look) -> String {
         (None, n) => format!("{n} pending, by their files; the database is at {at}"),
     };
     let mut out = field("migrations", &head, look);
-    out += &migrations(&found.pending, look);
+    out += &migrations("", &found.pending, look);
     // The tool alone knows which have run, but what is new in the commit is seen.
     if found.unknown.is_some() && !found.added.is_empty() {
         out += &list("", &["new in this commit:".to_owned()], 1, look);
-        out += &migrations(&found.added, look);
+        out += &migrations("", &found.added, look);
     }
     out + &trouble(found, look)
 }
@@ -167,14 +167,14 @@ fn trouble(found: &Migrations, look: &Look) -> String {
     field("trouble", &words.unwrap_or_default(), look)
 }
 
-/// A line for each.
+/// A line for each, after a mark.
 #[must_use]
-pub fn migrations(all: &[Migration], look: &Look) -> String {
+pub fn migrations(mark: &str, all: &[Migration], look: &Look) -> String {
     let lines: Vec<String> = all
         .iter()
         .map(|one| match one.title.is_empty() {
-            true => format!("{}  {}", one.revision, one.file),
-            false => format!("{}  {}", one.revision, one.title),
+            true => format!("{mark}{}  {}", one.revision, one.file),
+            false => format!("{mark}{}  {}", one.revision, one.title),
         })
         .collect();
     list("", &lines, lines.len(), look)
@@ -235,4 +235,4 @@ fn answers(view: &PlanView, look: &Look) -> String {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -11,7 +11,7 @@ fn commit(start: &str, subject: &str, author: &str) -> Commit {
     Commit { revision: sha(start), subject: subject.into(), author: author.into(), at: ASKED }
 }
 
-fn migration(revision: &str, title: &str) -> Migration {
+pub(in super::super) fn migration(revision: &str, title: &str) -> Migration {
     let file = format!("alembic/versions/{revision}.py");
     Migration { revision: revision.parse().unwrap(), title: title.into(), file, sha256: "0".repeat(64) }
 }
@@ -21,7 +21,7 @@ fn answer(gate: Gate, reply: Reply, reason: &str) -> Answer {
 }
 
 /// Code only: three commits, nothing else.
-fn code() -> PlanView {
+pub(in super::super) fn code() -> PlanView {
     let newest = vec![
         commit("3f2c1a9d", "Round the value added tax per line, as the law asks from next year on", "Dana Developer"),
         commit("77aa0011", "Print", "Ωmega"),

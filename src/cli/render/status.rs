@@ -1,6 +1,7 @@
 //! One application now, on one screen: first whether all is well, then what is not.
 
 use super::{Look, Tone, field, fields, text};
+use crate::model::pin::Pin;
 use crate::model::view::{BackupsNow, HistoryRow, StatusView, TimerNow, UnitView};
 use crate::when;
 
@@ -32,6 +33,7 @@ pub fn status(view: &StatusView, look: &Look) -> String {
         Some(Err(_)) | None => {}
     }
     out += &fields("pushed", &pushes(view, look), look);
+    out += &fields("pinned", &view.pinned.iter().map(|pin| pinned(pin, look)).collect::<Vec<_>>(), look);
     out += &field("backups", &view.backups.as_ref().map(|now| backups(now, look)).unwrap_or_default(), look);
     out += &fields("next", &view.timers.iter().map(|one| timer(one, look)).collect::<Vec<_>>(), look);
     out + &field("last", &view.last.as_ref().map(|row| last(row, look)).unwrap_or_default(), look)
@@ -146,6 +148,11 @@ fn unit(unit: &UnitView, room: usize, look: &Look) -> String {
         n => format!(", {n} restarts"),
     };
     format!("{}  {}{since}{restarts}", text::pad(&unit.name, room), unit.state)
+}
+
+fn pinned(pin: &Pin, look: &Look) -> String {
+    let why = if pin.reason.is_empty() { String::new() } else { format!(": {}", pin.reason) };
+    format!("release {}, by {} since {}{why}", pin.release, pin.by, since(pin.at, look))
 }
 
 fn backups(now: &BackupsNow, look: &Look) -> String {

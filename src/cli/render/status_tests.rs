@@ -4,6 +4,8 @@ use insta::assert_snapshot;
 
 use super::super::fixtures::{self, look};
 use super::{oneline, status};
+use crate::model::names::ReleaseId;
+use crate::model::pin::Pin;
 
 #[test]
 fn an_application_that_is_well() {
@@ -54,4 +56,23 @@ fn an_application_behind_a_closed_door() {
       last:       deployment 42: needs-operator, 2026-11-21 14:03, asked for by
                   alice
     "#);
+}
+
+#[test]
+fn releases_that_are_pinned_are_told_with_the_reason() {
+    let mut view = fixtures::status();
+    let pin = |release, reason: &str| Pin {
+        release: ReleaseId(release),
+        reason: reason.into(),
+        by: "olga".into(),
+        at: fixtures::ASKED,
+    };
+    view.pinned = vec![pin(39, ""), pin(41, "the last one before the new price lists, which the auditors want to see")];
+    let text = status(&view, &look());
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("  pinned:")).take(3).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    pinned:     release 39, by olga since 14:02
+                release 41, by olga since 14:02: the last one before the new price
+                lists, which the auditors want to see
+    ");
 }

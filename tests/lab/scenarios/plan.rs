@@ -78,3 +78,34 @@ fn a_plan_tells_what_a_deployment_would_do_and_does_nothing() {
     assert!(shown.contains(&format!("deployment {id} rehearsed exactly these")), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
 }
+
+#[test]
+fn a_pinned_release_is_kept_until_it_is_unpinned() {
+    let server = Server::ready();
+    server.set("keep_releases", "1");
+    let pinned = server.old().id;
+    let is_kept = || server.sh(&format!("test -d /srv/tsh-erp/releases/{pinned}")).code == 0;
+    server.sh_as("olga", &format!("tsh-agent pin {pinned} --reason 'before the stocktaking'")).ok();
+    server.ok("systemctl restart tsh-agent");
+    server.agent("deploy v/good2").ok();
+    server.agent("deploy main").ok();
+    assert!(is_kept(), "{}", server.ok("ls /srv/tsh-erp/releases"));
+    let pins = server.status().pinned;
+    assert_eq!(
+        (pins[0].release.0, pins[0].by.as_str(), pins[0].reason.as_str()),
+        (pinned, "olga", "before the stocktaking")
+    );
+    let rows: Vec<_> = server.history().into_iter().filter(|row| row.pinned).map(|row| row.id.0).collect();
+    assert_eq!(rows, [pinned]);
+    assert!(server.agent("audit").ok().contains("before the stocktaking"));
+
+    // Two releases by their numbers; and what there is none of.
+    let shown = server.agent(&format!("diff {pinned} {}", pinned + 1)).ok();
+    assert!(shown.lines().count() < 10 && shown.contains(&server.tip("v/good2")[..8]), "{shown}");
+    assert_eq!((server.agent("diff 999 main").code, server.agent("pin 999").code), (2, 2));
+
+    server.agent(&format!("unpin {pinned}")).ok();
+    server.agent("deploy v/good2").ok();
+    assert!(!is_kept(), "{}", server.ok("ls /srv/tsh-erp/releases"));
+    assert_eq!(server.agent(&format!("unpin {pinned}")).code, 1);
+}
