@@ -67,6 +67,13 @@ pub fn door(app: &App) -> PathBuf {
     links(app).join("closed")
 }
 
+/// The door for people: nginx answers 503 while this file exists, too. Another file than [`door`], so that no deployment
+/// can open what a person closed.
+#[must_use]
+pub fn maintenance(app: &App) -> PathBuf {
+    links(app).join("maintenance")
+}
+
 /// The slot that accepts requests: the launchers in the slots watch this file. Gone after a boot, which starts the first
 /// slot only.
 #[must_use]

@@ -6,6 +6,7 @@ mod approve;
 mod audit;
 mod backup;
 mod check;
+mod config;
 mod core;
 mod deploy;
 mod failure;
@@ -20,6 +21,7 @@ mod journal;
 mod key;
 mod lock;
 mod logs;
+mod maintenance;
 mod push_hint;
 mod recover;
 mod reject;
@@ -80,6 +82,7 @@ enum Command {
     Unlock(unlock::Args),
     Freeze(freeze::Args),
     Unfreeze(unfreeze::Args),
+    Maintenance(maintenance::Args),
     Resume(resume::Args),
     Forgive(forgive::Args),
     Approve(approve::Args),
@@ -87,6 +90,7 @@ enum Command {
     Audit(audit::Args),
     Backup(backup::Args),
     Check(check::Args),
+    Config(config::Args),
     Init(init::Args),
     Adopt(adopt::Args),
     PushHint(push_hint::Args),
@@ -122,6 +126,7 @@ impl Cli {
             Command::Unlock(args) => wait(unlock::run(args)),
             Command::Freeze(args) => wait(freeze::run(args)),
             Command::Unfreeze(args) => wait(unfreeze::run(args)),
+            Command::Maintenance(args) => wait(maintenance::run(args)),
             Command::Resume(args) => wait(resume::run(args)),
             Command::Forgive(args) => wait(forgive::run(args)),
             Command::Approve(args) => wait(approve::run(args)),
@@ -129,6 +134,7 @@ impl Cli {
             Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
             Command::Check(args) => wait(check::run(args)),
+            Command::Config(args) => config::run(args),
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }

@@ -10,6 +10,7 @@ mod expect;
 mod gates;
 mod keep;
 mod keys;
+mod maintenance;
 mod notices;
 mod orders;
 mod pushes;
@@ -136,6 +137,7 @@ pub async fn run() -> Result<(), CoreError> {
     ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    daemon.resume_maintenance().await;
     tokio::spawn(notices::tell(Arc::clone(&daemon)));
     tokio::spawn(Arc::clone(&daemon).attend());
     notify::status("ready");

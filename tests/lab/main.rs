@@ -22,6 +22,7 @@ mod scenarios {
     mod drills;
     mod folders;
     mod input;
+    mod maintenance;
     mod notices;
     mod operator;
     mod package;
