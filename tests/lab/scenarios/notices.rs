@@ -5,6 +5,7 @@ use tsh_agent::model::outcome::Verdict;
 use crate::harness::agent::SETTINGS;
 use crate::harness::machine::Machine;
 use crate::harness::state::Server;
+use crate::harness::verify::live_release;
 use crate::harness::wait::{seconds, until};
 
 const TOLD: &str = "/root/told";
@@ -13,7 +14,8 @@ const TOLD: &str = "/root/told";
 fn with_notices(server: &Server) {
     server.ok(&format!(
         "set -e; cd /etc/tsh-agent/credentials; umask 077; echo secret > hook; echo token > forge
-        printf '%s\\n' '#!/bin/sh' 'cat > /tmp/letter-$$' > /usr/sbin/sendmail; chmod 755 /usr/sbin/sendmail
+        install -d -o tsh-agent-notify /var/spool/letters
+        printf '%s\\n' '#!/bin/sh' 'cat > /var/spool/letters/$$' > /usr/sbin/sendmail; chmod 755 /usr/sbin/sendmail
         cat >> {SETTINGS} <<'END'
 
 [[notices.webhook]]
@@ -67,8 +69,7 @@ fn everybody_is_told_and_a_silent_network_costs_nothing() {
         (states(&server, "POST /repos/o/erp/deployments/7/statuses") == ["in_progress", "success"]).then_some(())
     });
     let letter = until("a letter was written", seconds(30), || {
-        Some(server.sh("cat /tmp/systemd-private-*/tmp/letter-* /tmp/letter-* 2>/dev/null").out)
-            .filter(|text| !text.is_empty())
+        Some(server.sh("cat /var/spool/letters/* 2>/dev/null").out).filter(|text| !text.is_empty())
     });
     assert!(letter.contains(&format!("Subject: [production] deployment {first} of tsh-erp deployed")), "{letter}");
     let body = &told(&server, "POST /hook")[1];
@@ -80,9 +81,11 @@ fn everybody_is_told_and_a_silent_network_costs_nothing() {
 
     // Nobody listens: the deployment ends as it must, then the power is cut, and the end is told all the same.
     server.ok("systemctl stop listener");
+    let good = live_release(&server);
     assert_eq!(server.agent("deploy v/never-healthy").code, 3);
     let id = server.newest();
-    server.verify(id, Verdict::RolledBack);
+    assert_eq!(server.show(id).verdict, Some(Verdict::RolledBack));
+    server.verify_live(&good);
     server.crash();
     server.up();
     listen(&server);
