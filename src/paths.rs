@@ -16,6 +16,9 @@ pub const LOG: &str = "/var/log/tsh-agent";
 /// Backups.
 pub const BACKUPS: &str = "/var/backups/tsh-agent";
 
+/// Numbers for a monitoring system, in the text format of Prometheus; node_exporter follows a link to it.
+pub const METRICS: &str = "/run/tsh-agent/metrics.prom";
+
 /// Where PostgreSQL's files lie, on Debian and Ubuntu.
 pub const CLUSTERS: &str = "/var/lib/postgresql";
 

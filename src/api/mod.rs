@@ -22,6 +22,7 @@ use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
@@ -156,6 +157,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;
+
+    /// What is told to a monitoring system.
+    fn metrics(&self) -> impl Future<Output = Result<MetricsView, Refusal>> + Send;
 
     /// What only the core's user can see of one application's health.
     fn check(&self, app: App) -> impl Future<Output = Result<Vec<Finding>, Refusal>> + Send;

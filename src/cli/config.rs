@@ -56,7 +56,7 @@ struct SettingView {
 
 /// All settings, for programs.
 #[derive(Debug, Serialize)]
-struct ShowView {
+pub(super) struct ShowView {
     app: App,
     file: String,
     settings: Vec<SettingView>,
@@ -64,7 +64,7 @@ struct ShowView {
 
 /// What one setting means, for programs.
 #[derive(Debug, Serialize)]
-struct ExplainView {
+pub(super) struct ExplainView {
     key: String,
     /// A paragraph each.
     says: Vec<String>,
@@ -89,8 +89,7 @@ fn show(args: Show) -> Result<Exit, Failure> {
     let app = app(args.app)?;
     let shown = config::in_force(&app).map_err(wrong)?;
     if args.json {
-        let settings = shown.tables.iter().flat_map(|table| &table.settings).map(|one| told(one, &shown)).collect();
-        return say_json(&ShowView { app, file: shown.file.display().to_string(), settings });
+        return say_json(&all(&app, &shown));
     }
     say::out(&render::config::show(&shown, &terminal::look(&std::io::stdout())));
     Ok(Exit::Good)
@@ -127,7 +126,12 @@ fn told(setting: &Setting, shown: &InForce) -> SettingView {
     SettingView { key: setting.key.clone(), value: setting.value.clone(), from }
 }
 
-fn view(subject: Subject, shown: Option<&InForce>) -> ExplainView {
+pub(super) fn all(app: &App, shown: &InForce) -> ShowView {
+    let settings = shown.tables.iter().flat_map(|table| &table.settings).map(|one| told(one, shown)).collect();
+    ShowView { app: app.clone(), file: shown.file.display().to_string(), settings }
+}
+
+pub(super) fn view(subject: Subject, shown: Option<&InForce>) -> ExplainView {
     let now = |path: &str| {
         let all = shown.into_iter().flat_map(|shown| shown.of(path).into_iter().map(move |one| told(one, shown)));
         all.collect()

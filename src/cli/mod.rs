@@ -22,6 +22,7 @@ mod key;
 mod lock;
 mod logs;
 mod maintenance;
+mod metrics;
 mod push_hint;
 mod recover;
 mod reject;
@@ -89,6 +90,7 @@ enum Command {
     Reject(reject::Args),
     Audit(audit::Args),
     Backup(backup::Args),
+    Metrics(metrics::Args),
     Check(check::Args),
     Config(config::Args),
     Init(init::Args),
@@ -133,6 +135,7 @@ impl Cli {
             Command::Reject(args) => wait(reject::run(args)),
             Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
+            Command::Metrics(args) => wait(metrics::run(args)),
             Command::Check(args) => wait(check::run(args)),
             Command::Config(args) => config::run(args),
             Command::Init(args) => {
@@ -164,5 +167,7 @@ fn say_json(view: &impl serde::Serialize) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+#[cfg(test)]
+mod shapes_tests;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ mod gates;
 mod keep;
 mod keys;
 mod maintenance;
+mod metrics;
 mod notices;
 mod orders;
 mod pushes;
@@ -140,6 +141,7 @@ pub async fn run() -> Result<(), CoreError> {
     daemon.resume_maintenance().await;
     tokio::spawn(notices::tell(Arc::clone(&daemon)));
     tokio::spawn(Arc::clone(&daemon).attend());
+    tokio::spawn(Arc::clone(&daemon).keep_metrics());
     notify::status("ready");
     notify::ready();
 

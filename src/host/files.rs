@@ -144,6 +144,17 @@ pub fn set_serving(app: &App, slot: Option<Slot>) -> io::Result<()> {
     fs::rename(&new, &path)
 }
 
+/// Writes the metrics whole. Not durable: after a boot there are new ones.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write_metrics(text: &str) -> io::Result<()> {
+    let path = Path::new(paths::METRICS);
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -15,6 +15,7 @@ use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
+use tsh_agent::model::metrics::MetricsView;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use tsh_agent::model::push::Hint;
 use tsh_agent::model::quarantine::QuarantineView;
@@ -281,6 +282,10 @@ impl Core for Script {
     async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
         self.note(format!("history {app:?} {limit}"));
         Ok(serde_json::from_value(json!([row("running")])).unwrap())
+    }
+
+    async fn metrics(&self) -> Result<MetricsView, Refusal> {
+        Ok(MetricsView { version: "0.1.0".into(), apps: Vec::new() })
     }
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {
