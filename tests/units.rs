@@ -99,7 +99,11 @@ fn units() -> Vec<Installed> {
 
 fn kinds() -> BTreeSet<&'static str> {
     // What is no step of a deployment.
-    Step::ALL.into_iter().filter_map(Step::unit_kind).chain(["ask", "prove", "folders", "gauge", "notify"]).collect()
+    Step::ALL
+        .into_iter()
+        .filter_map(Step::unit_kind)
+        .chain(["ask", "plan", "prove", "folders", "gauge", "notify"])
+        .collect()
 }
 
 /// Folder → whether it is root's alone, from the tables of systemd-tmpfiles.
@@ -214,6 +218,7 @@ fn exposure_stays_low() {
             "tsh-agent.service" => 5,
             "tsh-agent-fetch@erp.service"
             | "tsh-agent-ask@erp.service"
+            | "tsh-agent-plan@erp.service"
             | "tsh-agent-gates@erp.service"
             | "tsh-agent-build@erp.service"
             | "tsh-agent-gauge@erp.service"

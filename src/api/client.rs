@@ -44,6 +44,7 @@ pub(super) trait Agent {
     async fn decide(&self, id: u32, approved: bool, reason: &str) -> zbus::Result<String>;
     async fn audit(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn gates(&self, app: &str) -> zbus::Result<String>;
+    async fn plan(&self, app: &str, wanted: &str) -> zbus::Result<String>;
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
@@ -69,7 +70,7 @@ pub(super) trait Agent {
 pub struct Client {
     connection: Connection,
     pub(super) agent: AgentProxy<'static>,
-    address: Option<String>,
+    pub(super) address: Option<String>,
 }
 
 impl Client {
@@ -78,12 +79,17 @@ impl Client {
     /// # Errors
     /// If there is no bus. Whether the agent is there shows with the first call.
     pub async fn connect(address: Option<String>) -> Result<Self, Error> {
+        Self::within(address, ANSWER).await
+    }
+
+    /// The same for somebody who waits longer for an answer.
+    pub(super) async fn within(address: Option<String>, answer: Duration) -> Result<Self, Error> {
         let builder = match &address {
             Some(address) => Builder::address(address.as_str()),
             None => Builder::system(),
         };
         let no_bus = |error: zbus::Error| Error::NoBus(error.to_string());
-        let connection = builder.method_timeout(ANSWER).build().await.map_err(no_bus)?;
+        let connection = builder.method_timeout(answer).build().await.map_err(no_bus)?;
         let agent = AgentProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         Ok(Self { connection, agent, address })
     }

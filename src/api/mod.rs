@@ -6,6 +6,7 @@
 
 pub mod client;
 mod client_gates;
+mod client_plan;
 mod face;
 mod gates;
 mod login;
@@ -24,6 +25,7 @@ use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
+use crate::model::plan::PlanView;
 use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
@@ -112,6 +114,10 @@ pub trait Core: Send + Sync + 'static {
 
     /// What every gate answers now.
     fn gates(&self, app: App) -> impl Future<Output = Result<GatesView, Refusal>> + Send;
+
+    /// What a deployment of `wanted`, or of the configured branch, would do. The repository is asked, which may take as
+    /// long as a fetch.
+    fn plan(&self, app: App, wanted: Option<Wanted>) -> impl Future<Output = Result<PlanView, Refusal>> + Send;
 
     /// Asks a running deployment to stop and undo.
     fn abort(&self, by: Caller, id: DeploymentId) -> impl Future<Output = Result<(), Refusal>> + Send;

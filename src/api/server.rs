@@ -134,6 +134,11 @@ impl<C: Core> Agent<C> {
         json(&self.core.gates(app.parse()?).await?)
     }
 
+    async fn plan(&self, app: &str, wanted: &str) -> Result<String, Refusal> {
+        let wanted = if wanted.is_empty() { None } else { Some(wanted.parse::<Wanted>()?) };
+        json(&self.core.plan(app.parse()?, wanted).await?)
+    }
+
     async fn show(&self, id: u32) -> Result<String, Refusal> {
         json(&self.core.show(DeploymentId(id)).await?)
     }

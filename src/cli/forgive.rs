@@ -19,6 +19,6 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let client = Client::connect(None).await?;
     let app = which::app(&client, args.app).await?;
     let revision = client.forgive(&app, &args.revision).await?;
-    say::out(&format!("triggers may deploy {revision} again\n"));
+    say::out(&format!("triggers may deploy {revision} again; `tsh-agent push-hint {app}` has the remote asked now\n"));
     Ok(Exit::Good)
 }

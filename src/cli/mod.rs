@@ -23,6 +23,7 @@ mod lock;
 mod logs;
 mod maintenance;
 mod metrics;
+mod plan;
 mod push_hint;
 mod recover;
 mod reject;
@@ -70,6 +71,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Plan(plan::Args),
     Deploy(deploy::Args),
     Rollback(rollback::Args),
     Status(status::Args),
@@ -115,6 +117,7 @@ impl Cli {
     /// With what the person has to know.
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
+            Command::Plan(args) => wait(plan::run(args)),
             Command::Deploy(args) => wait(deploy::run(args)),
             Command::Rollback(args) => wait(rollback::run(args)),
             Command::Status(args) => wait(status::run(args)),

@@ -30,6 +30,7 @@ fn the_help() {
     Usage: tsh-agent <COMMAND>
 
     Commands:
+      plan       Show what a deployment would do. Changes nothing
       deploy     Deploy a revision, and watch until it is live and verified
       rollback   Go back to a release that was live before, and watch until it is
                  verified

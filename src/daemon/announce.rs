@@ -26,6 +26,7 @@ pub async fn announce(
     mut heard: mpsc::UnboundedReceiver<News>,
     changes: watch::Sender<()>,
     post: Arc<tokio::sync::Notify>,
+    pushes: Arc<tokio::sync::Notify>,
 ) {
     while let Some((app, id, fact)) = heard.recv().await {
         anchors.write().await;
@@ -42,6 +43,10 @@ pub async fn announce(
             tracing::warn!("nobody could be told of {app} deployment {id}: {error}");
         }
         post.notify_one();
+        if matches!(&fact, Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement)) {
+            // It makes way for a push that came while it ran.
+            pushes.notify_one();
+        }
     }
 }
 

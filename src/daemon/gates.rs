@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Kind, Refusal};
+use crate::config::Settings;
 use crate::host::machine::now;
 use crate::host::rest::Wake;
 use crate::model::audit::Record;
 use crate::model::gates::approval::{self, Asked};
-use crate::model::gates::{self, Decision, Facts, Gate, Hold, HoldKind, Reply};
+use crate::model::gates::{self, Answer, Decision, Facts, Gate, Hold, HoldKind, Reply};
 use crate::model::names::{App, DeploymentId, Sha};
 use crate::model::view::GatesView;
 
@@ -142,6 +143,31 @@ impl Daemon {
             answers: judgement.answers,
             app,
         })
+    }
+
+    /// What every gate would answer a person who orders this revision now.
+    pub(super) async fn gates_for(
+        &self,
+        settings: &Settings,
+        revision: &Sha,
+        running: Option<&Sha>,
+        descends: Option<bool>,
+    ) -> Result<Vec<Answer>, Refusal> {
+        let standing = self.store.standing(&settings.app, None).await.map_err(broken)?;
+        let facts = Facts {
+            now: now(),
+            rules: &settings.gates,
+            standing: &standing,
+            overrides: &[],
+            automatic: false,
+            revision: Some(revision),
+            running,
+            descends,
+            outside: None,
+            asked: None,
+            before: None,
+        };
+        Ok(gates::judge(&facts).answers)
     }
 
     /// What somebody says about a deployment that waits for approval: yes or no to exactly what it is now.

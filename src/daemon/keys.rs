@@ -144,7 +144,9 @@ impl Daemon {
 }
 
 fn deployment(view: &DeploymentView, request: Option<u32>) -> Answer {
-    let why = view.failure.as_ref().map(|failure| format!("{}: {}", failure.step.word(), failure.cause.what));
+    let failed = view.failure.as_ref().map(|failure| format!("{}: {}", failure.step.word(), failure.cause.what));
+    let waits = view.steps.last().filter(|last| last.state == "waiting").map(|last| last.detail.clone());
+    let why = failed.or(waits);
     let url = match request {
         Some(request) => format!("/v1/requests/{request}"),
         None => format!("/v1/deployments/{}", view.id),

@@ -14,6 +14,7 @@ mod maintenance;
 mod metrics;
 mod notices;
 mod orders;
+mod plan;
 mod pushes;
 mod recover;
 mod restore;
@@ -59,11 +60,13 @@ struct Daemon {
     /// What waits of each application with pushes, and since when it is worth another attempt.
     attending: Mutex<HashMap<App, pushes::Attending>>,
     /// Something may have changed for a push that waits.
-    wake: tokio::sync::Notify,
+    wake: Arc<tokio::sync::Notify>,
     /// Something has changed that a program may have asked after.
     changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
     gate: tokio::sync::Mutex<()>,
+    /// Held by who asks the repository for a plan: one after another.
+    planning: tokio::sync::Mutex<()>,
     /// Told whenever a deployment has ended.
     settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
@@ -118,9 +121,10 @@ pub async fn run() -> Result<(), CoreError> {
         running: Mutex::default(),
         caring: Mutex::default(),
         attending: Mutex::default(),
-        wake: tokio::sync::Notify::new(),
+        wake: Arc::default(),
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
+        planning: tokio::sync::Mutex::default(),
         settled: tokio::sync::Notify::new(),
         news,
         post: Arc::default(),
@@ -135,6 +139,7 @@ pub async fn run() -> Result<(), CoreError> {
         heard,
         daemon.changes.clone(),
         Arc::clone(&daemon.post),
+        Arc::clone(&daemon.wake),
     ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;

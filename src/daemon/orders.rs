@@ -173,6 +173,9 @@ impl Daemon {
         let app = settings.app.clone();
         let _gate = self.gate.lock().await;
         self.make_way(&app)?;
+        if order.trigger.is_automatic() && self.store.busy().await.map_err(broken)?.contains(&app) {
+            return Err(self.busy(&app).await);
+        }
         self.supersede(&app, &order.by).await?;
         match self.store.accept(&app, kind, words, order.clone(), now(), &self.boot, push).await {
             Ok(id) => {

@@ -7,21 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
-
 use super::Daemon;
 use super::orders::broken;
 use crate::api::{Caller, Kind, Refusal};
 use crate::config::Settings;
 use crate::database::AGENT;
-use crate::deploy::world::World;
 use crate::events::Event;
 use crate::host::machine::now;
 use crate::host::{chain, users};
 use crate::model::journal::{Cause, Goal, Order, Output};
-use crate::model::names::{App, DeploymentId, Sha, Wanted};
+use crate::model::names::{App, Sha, Wanted};
 use crate::model::push::{self, Hint, Judgement, Push, PushState, PushView};
-use crate::model::request::{Report, Request, Work};
+use crate::model::request::Work;
 use crate::model::trigger::Trigger;
 use crate::store::StoreError;
 
@@ -148,7 +145,8 @@ impl Daemon {
         let busy = self.store.busy().await?;
         let mut next = BELT;
         for (app, push) in newest {
-            // Its end wakes. One that only waits for its gates makes way for a newer revision.
+            // Its end wakes, and so does its waiting: one that only waits for its gates makes way for a newer revision,
+            // unless a person has typed it.
             if busy.contains(&app) {
                 continue;
             }
@@ -223,15 +221,9 @@ impl Daemon {
 
     /// Where the remote's branch points to. Asking has no effect, so nothing of it has to be remembered.
     async fn ask(&self, settings: &Settings) -> Result<Sha, Cause> {
-        let (_stop, never) = watch::channel(None);
-        let (_, mut nobody) = mpsc::unbounded_channel();
-        let mut machine = self.machine(settings, DeploymentId(0), 0, never, &mut nobody);
-        let before = machine.clear_step("ask").await?;
-        machine.begin_step("ask", &Request::alone(Work::Ask)).await?;
-        match machine.finish_step("ask", &before, &[]).await? {
-            Report::Done(Output::Asked { revision }) => Ok(revision),
-            Report::Done(_) => Err(Cause::new("the step that asks the remote answered something else")),
-            Report::Failed(cause) => Err(cause),
+        match self.find_out(settings, Work::Ask).await? {
+            Output::Asked { revision } => Ok(revision),
+            _ => Err(Cause::new("the step that asks the remote answered something else")),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
+use crate::model::plan::PlanView;
 use crate::model::push::Hint;
 use crate::model::quarantine::QuarantineView;
 use crate::model::restore::RestoreView;
@@ -65,6 +66,10 @@ impl Core for Service {
 
     async fn gates(&self, app: App) -> Result<GatesView, Refusal> {
         self.0.gates_of(app).await
+    }
+
+    async fn plan(&self, app: App, wanted: Option<Wanted>) -> Result<PlanView, Refusal> {
+        self.0.plan(app, wanted).await
     }
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {

@@ -146,6 +146,7 @@ pub fn detail(out: &Output) -> String {
         Output::Fetched(fetched) => format!("{} {}", fetched.revision.short(), fetched.subject),
         Output::Judged(judgement) => passed(&judgement.answers),
         Output::Asked { revision } => revision.short().to_owned(),
+        Output::Compared(found) => found.to.revision.short().to_owned(),
         // It is part of a judgement.
         Output::Outside(_) => String::new(),
         Output::Built { how } | Output::Probed { how } => how.clone(),

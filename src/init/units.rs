@@ -21,6 +21,7 @@ pub fn core_path(app: &App) -> String {
 #[must_use]
 pub fn drop_ins(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     let mut all = vec![core(&settings.app), recover(settings), git(settings, "fetch"), git(settings, "ask")];
+    all.push(git(settings, "plan"));
     all.extend(settings.push.poll.map(|every| poll(&settings.app, every)));
     if let Some(token) = settings.gates.forge.as_ref().and_then(|forge| forge.token.as_ref()) {
         let lines = format!("LoadCredential=forge-token:{}\n", plain(&token.to_string_lossy()));

@@ -9,6 +9,7 @@ use super::gates::outside::Outside;
 use super::leaving::Leaving;
 use super::names::{BackupName, ReleaseId, SchemaRevision, Sha, UnitName};
 use super::outcome::Verdict;
+use super::plan::Compared;
 use super::rehearsal::Rehearsal;
 use super::slot::Slot;
 use super::step::Step;
@@ -140,6 +141,8 @@ pub enum Output {
         /// The commit that the configured branch points to there.
         revision: Sha,
     },
+    /// What a commit would bring.
+    Compared(Box<Compared>),
     /// What was found out for them outside of the core.
     Outside(Box<Outside>),
     /// Built; a sentence about it, for example "46 packages with uv, from cache".

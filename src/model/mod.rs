@@ -21,6 +21,7 @@ pub mod names;
 pub mod notice;
 pub mod order;
 pub mod outcome;
+pub mod plan;
 pub mod push;
 pub mod quarantine;
 pub mod rehearsal;

@@ -121,8 +121,9 @@ pub enum Judgement {
     NothingNew(String),
 }
 
-/// Decides about the commit that the remote's branch points to. `tried` is the last deployment of that very commit with
-/// the word of its state: nothing is tried twice by itself, whatever came of it and whoever went back since.
+/// Whether the commit that the remote's branch points to is new. `tried` is the last deployment of that very commit with
+/// the word of its state: nothing is tried twice by itself, whatever came of it and whoever went back since, so that
+/// asking again leaves nothing in the history. Whether what is new may go live is decided by the gates alone.
 #[must_use]
 pub fn judge(head: &Sha, live: Option<&Sha>, tried: Option<(DeploymentId, &str)>) -> Judgement {
     if live == Some(head) {

@@ -41,6 +41,15 @@ pub enum Work {
     },
     /// Ask the remote where the configured branch points to.
     Ask,
+    /// Find out what a commit would bring, out of a mirror of its own.
+    Plan {
+        /// What is asked about; the configured branch if nothing is named.
+        wanted: Option<Wanted>,
+        /// What it is compared with.
+        against: Option<Wanted>,
+        /// Revisions the database is at; `None` where nobody knows, or nobody asks what is pending.
+        current: Option<Vec<SchemaRevision>>,
+    },
     /// Find out for the gates what can only be found out outside of the core.
     Gates {
         /// The commit.
@@ -166,6 +175,7 @@ impl Work {
         match self {
             Self::Fetch { .. } => "fetch",
             Self::Ask => "ask",
+            Self::Plan { .. } => "plan",
             Self::Gates { .. } => "gates",
             Self::Build { .. } => "build",
             Self::Seal { .. } => "seal",

@@ -5,6 +5,7 @@ pub mod ask;
 mod commits;
 mod export;
 mod known_hosts;
+pub mod plan;
 mod remote;
 mod resolve;
 
@@ -92,17 +93,45 @@ impl From<Cause> for Trouble {
 }
 
 impl Plan {
+    /// One that exports nothing and works in a folder of its own, beside what a fetch may be doing at the same time.
+    fn aside(job: &Job, area: PathBuf) -> Self {
+        let source = job.settings.source.clone();
+        Self {
+            key: deploy_key(&source),
+            wanted: None,
+            on_branch: false,
+            running: None,
+            deadline: Instant::now() + source.timeout,
+            mirror: area.join("mirror.git"),
+            home: area.join("home"),
+            trees: area.join("none"),
+            commits: area.join("none"),
+            signed: false,
+            source,
+        }
+    }
+
     fn run(&self) -> Result<Fetched, Cause> {
+        self.in_mirror(|mirror| self.take(mirror))
+    }
+
+    /// Brings the mirror up to date and works in it. One that is damaged is made anew, once.
+    fn in_mirror<T>(&self, work: impl Fn(&Repository) -> Result<T, Trouble>) -> Result<T, Cause> {
         remote::set_options(&self.home)?;
         let hosts = remote::trusted_hosts(&self.source, &self.home)?;
         let had_mirror = self.mirror.exists();
-        match self.attempt(&hosts) {
-            Ok(fetched) => Ok(fetched),
+        let attempt = || {
+            let mirror = self.open_mirror()?;
+            remote::update(&mirror, self, &hosts)?;
+            work(&mirror)
+        };
+        match attempt() {
+            Ok(done) => Ok(done),
             Err(Trouble::Final(cause)) => Err(cause),
             Err(Trouble::Mirror(error)) if had_mirror && !is_full(&error) => {
                 say(&format!("the mirror is damaged ({}): making a new one", error.message()));
                 files::remove(&self.mirror)?;
-                self.attempt(&hosts).map_err(|trouble| self.give_up(trouble))
+                attempt().map_err(|trouble| self.give_up(trouble))
             }
             Err(trouble) => Err(self.give_up(trouble)),
         }
@@ -121,25 +150,22 @@ impl Plan {
         }
     }
 
-    fn attempt(&self, hosts: &remote::Hosts) -> Result<Fetched, Trouble> {
-        let mirror = self.open_mirror()?;
-        remote::update(&mirror, self, hosts)?;
-        let commit =
-            resolve::commit(&mirror, self.wanted.as_ref().map_or(self.source.branch.as_str(), Wanted::as_str))?;
+    fn take(&self, mirror: &Repository) -> Result<Fetched, Trouble> {
+        let commit = resolve::commit(mirror, self.wanted.as_ref().map_or(self.source.branch.as_str(), Wanted::as_str))?;
         if self.on_branch {
-            resolve::part_of(&mirror, &commit, self.wanted.as_ref().map(Wanted::as_str), &self.source.branch)?;
+            resolve::part_of(mirror, &commit, self.wanted.as_ref().map(Wanted::as_str), &self.source.branch)?;
         }
         let revision: Sha =
             commit.id().to_string().parse().map_err(|_| Cause::new("only SHA-1 repositories are supported"))?;
         let fetched = Fetched {
             subject: tidy(commit.summary_bytes().unwrap_or_default()),
             author: tidy(commit.author().name_bytes()),
-            descends: self.descends(&mirror, &commit)?,
+            descends: self.descends(mirror, &commit)?,
             revision,
         };
-        export::export(&mirror, &commit, &fetched.revision, &self.trees)?;
+        export::export(mirror, &commit, &fetched.revision, &self.trees)?;
         if self.signed {
-            commits::export(&mirror, &commit, self.running.as_ref(), &self.commits)?;
+            commits::export(mirror, &commit, self.running.as_ref(), &self.commits)?;
         }
         say(&format!("{} {} ({})", fetched.revision.short(), fetched.subject, fetched.author));
         Ok(fetched)

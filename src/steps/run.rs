@@ -88,6 +88,7 @@ async fn dispatch(kind: &str, job: &Job) -> Outcome {
     match kind {
         "fetch" => super::fetch::run(job).await,
         "ask" => super::fetch::ask::run(job).await,
+        "plan" => super::fetch::plan::run(job).await,
         "gates" => super::gates::run(job).await,
         "build" => super::build::run(job).await,
         "seal" => super::seal::run(job).await,

@@ -25,7 +25,7 @@ impl Store {
             "select id from pushes where app = ?1 and (delivery = ?2 or (?5 = 0 and pinned = 0 and revision = ?3) \
              or (?2 is null and ?3 is null and state = 'waiting' and trigger = ?4) \
              or (?5 = 1 and pinned = 1 and revision = ?3 and trigger = ?4 and (state = 'waiting' \
-             or deployment in (select id from deployments where state = 'running')))) order by id desc limit 1",
+             or deployment in (select id from deployments where ended is null)))) order by id desc limit 1",
         )
         .bind(app.as_str())
         .bind(push.delivery().map(|delivery| delivery.as_str().to_owned()))
@@ -108,13 +108,15 @@ impl Store {
         Ok(())
     }
 
-    /// The last deployment of this commit that was not a way back, with the word of its state.
+    /// The last deployment of this commit that was not a way back, with the word of its state. What made way while it
+    /// waited was not tried, and what a person has forgiven counts from then on.
     ///
     /// # Errors
     /// If the state cannot be read.
     pub async fn tried(&self, app: &App, revision: &Sha) -> Result<Option<(DeploymentId, String)>, StoreError> {
         let row = sqlx::query(
-            "select id, state from deployments where app = ?1 and revision = ?2 and kind = 'deploy' and id > \
+            "select id, state from deployments where app = ?1 and revision = ?2 and kind = 'deploy' \
+             and state <> 'superseded' and id > \
              coalesce((select deployment from quarantined where app = ?1 and revision = ?2 and forgiven = 1), 0) \
              order by id desc limit 1",
         )
@@ -177,7 +179,10 @@ fn view(row: &SqliteRow) -> Result<PushView, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::journal::{Goal, Order};
+    use crate::model::gates::{Answer, Gate, Judgement as Gates, Reply};
+    use crate::model::journal::{Entry, Fact, Goal, Order, Output};
+    use crate::model::outcome::Verdict;
+    use crate::model::step::Step;
     use crate::model::trigger::{Forge, Trigger};
 
     async fn store() -> (tempfile::TempDir, Store) {
@@ -286,6 +291,43 @@ mod tests {
         store.accept(&app, "deploy", "main", pinned("c"), 4, "b", Some(6)).await.unwrap();
         let states = [state(4).await, state(5).await, state(6).await];
         assert_eq!(states, [PushState::Superseded, PushState::Superseded, PushState::Taken]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_its_gates_is_asked_for_once_and_was_not_tried_if_it_made_way() {
+        let (_folder, store) = store().await;
+        let app: App = "erp".parse().unwrap();
+        let entry = |fact| Entry { at: 3, boot: "b".into(), fact };
+        assert_eq!(store.remember_push(&app, &key("a"), 1).await.unwrap(), (1, true));
+        let id = store.accept(&app, "deploy", "main", pinned("a"), 2, "b", Some(1)).await.unwrap();
+        let lock = Answer {
+            gate: Gate::Lock,
+            reply: Reply::Wait { until: None },
+            reason: "locked".into(),
+            lift: None,
+            since: Some(3),
+            seen: None,
+        };
+        let waits = Output::Judged(Gates { answers: vec![lock] });
+        store.append(&app, id, 1, &entry(Fact::Done { step: Step::Gates, out: waits })).await.unwrap();
+        assert_eq!(store.remember_push(&app, &key("a"), 4).await.unwrap(), (1, false), "it is what waits");
+        let revision: Sha = "a".repeat(40).parse().unwrap();
+        assert_eq!(store.tried(&app, &revision).await.unwrap(), Some((id, "waiting".to_owned())));
+        let ended = Fact::Ended { verdict: Verdict::Superseded, note: None };
+        store.append(&app, id, 2, &entry(ended)).await.unwrap();
+        assert_eq!(store.tried(&app, &revision).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_person_has_ordered_is_not_ended_by_a_push() {
+        let (_folder, store) = store().await;
+        let (person, push): (App, App) = ("erp".parse().unwrap(), "shop".parse().unwrap());
+        let typed = Order { trigger: Trigger::Person, ..pinned("a") };
+        store.accept(&person, "deploy", "main", typed, 2, "b", None).await.unwrap();
+        store.accept(&push, "deploy", "main", pinned("a"), 2, "b", None).await.unwrap();
+        assert_eq!(store.busy().await.unwrap().len(), 2);
+        sqlx::query("update deployments set state = 'waiting'").execute(&store.pool).await.unwrap();
+        assert_eq!(store.busy().await.unwrap(), [person]);
     }
 
     #[tokio::test]

@@ -49,7 +49,12 @@ impl Store {
     /// # Errors
     /// If the state cannot be read.
     pub async fn busy(&self) -> Result<Vec<App>, StoreError> {
-        let rows = sqlx::query("select app from deployments where state = 'running'").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(
+            "select app from deployments join journal on deployment = id and seq = 0 where state = 'running' or \
+             (state = 'waiting' and coalesce(json_extract(fact, '$.accepted.trigger.kind'), 'person') = 'person')",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.iter().filter_map(|row| row.get::<String, _>(0).parse().ok()).collect())
     }
 
@@ -129,6 +134,19 @@ impl Store {
             let revision: Sha = row.get::<String, _>(0).parse().ok()?;
             Some(Built { id, revision, subject: row.get(1) })
         }))
+    }
+
+    /// The releases of this commit that were built here, the newest first; they need not be kept.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn releases_of(&self, app: &App, revision: &Sha) -> Result<Vec<ReleaseId>, StoreError> {
+        let rows = sqlx::query("select id from releases where app = ? and revision = ? order by id desc")
+            .bind(app.as_str())
+            .bind(revision.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(|row| ReleaseId(row.get::<u32, _>(0))).collect())
     }
 
     /// The last deployment that made this release live, and when it ended.

@@ -15,7 +15,7 @@ async fn the_verbs_of_the_gates_ask_for_what_they_say() {
         (&["freeze", "--until", "2126-12-27T08:00:00Z", "--reason", "year end"], "tsh-erp is frozen until 2126-12-27 "),
         (&["unfreeze"], "tsh-erp is not frozen any more\n"),
         (&["resume"], "automatic deployments of tsh-erp go on\n"),
-        (&["forgive", "3f3f3f3f"], "triggers may deploy 3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f again\n"),
+        (&["forgive", "3f3f3f3f"], "triggers may deploy 3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f again; "),
         (&["approve", "42"], "deployment 42 is approved as c0ffee00c0ffee00; "),
         (&["reject", "42", "--reason", "not on a Friday"], "deployment 42 is rejected\n"),
         (

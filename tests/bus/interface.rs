@@ -74,6 +74,11 @@ async fn the_interface_is_a_promise() {
           <arg name="app" type="s" direction="in"/>
           <arg type="s" direction="out"/>
         </method>
+        <method name="Plan">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="wanted" type="s" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Show">
           <arg name="id" type="u" direction="in"/>
           <arg type="s" direction="out"/>

@@ -17,6 +17,7 @@ use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
 use tsh_agent::model::metrics::MetricsView;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
+use tsh_agent::model::plan::PlanView;
 use tsh_agent::model::push::Hint;
 use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
@@ -268,6 +269,11 @@ impl Core for Script {
         let answer = json!({"gate": "lock", "reply": reply, "reason": "as told", "lift": null, "since": null});
         let view = json!({"app": app, "deployment": null, "revision": null, "at": 0, "answers": [answer]});
         Ok(serde_json::from_value(view).unwrap())
+    }
+
+    async fn plan(&self, app: App, wanted: Option<Wanted>) -> Result<PlanView, Refusal> {
+        self.note(format!("plan {app} {wanted:?}"));
+        Ok(serde_json::from_value(crate::views::plan()).unwrap())
     }
 
     async fn show(&self, wanted: DeploymentId) -> Result<DeploymentView, Refusal> {

@@ -197,6 +197,23 @@ async fn the_other_verbs_ask_for_what_they_show() {
 }
 
 #[tokio::test]
+async fn a_plan_is_asked_for_and_shown_and_says_nothing_to_a_terminal_that_it_should_not() {
+    let bus = Bus::start();
+    let core = Script::of([]);
+    let _core = bus.serve(&core).await;
+    let said = bus.run(&["plan"]).await;
+    assert!(
+        said.code == 0 && said.out.starts_with("tsh-erp: main is 3f3f3f3f; release 41 (91919191) runs\n"),
+        "{said:?}"
+    );
+    assert!(!said.out.contains('\u{1b}'), "{said:?}");
+    let said = bus.run(&["plan", "v2", "--json"]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&said.out).unwrap()["lane"], "code");
+    assert_eq!(core.asked(), ["plan tsh-erp None", "plan tsh-erp Some(Wanted(\"v2\"))"]);
+    assert_eq!(bus.run(&["plan", "a..b"]).await.code, 2);
+}
+
+#[tokio::test]
 async fn logs_becomes_journalctl() {
     let bus = Bus::start();
     let _core = bus.serve(&Script::of([view(Some("deployed"), &[FETCHED])])).await;

@@ -27,3 +27,22 @@ pub fn view(verdict: Option<&str>, steps: &[(&str, &str)]) -> Value {
         "failure": null, "serving": "release 41 serves", "undone": [], "database": null, "note": null, "runs": [],
     })
 }
+
+/// What a deployment would do: one commit, code only.
+pub fn plan() -> Value {
+    let commit = json!({"revision": "3f".repeat(20), "subject": "Print\u{1b}[31m", "author": "Dana", "at": 0});
+    let none = json!({"count": 0, "newest": []});
+    let mut old = commit.clone();
+    old["revision"] = "91".repeat(20).into();
+    json!({
+        "app": "tsh-erp", "wanted": "main", "live": {"release": 41, "revision": "91".repeat(20), "verified": true},
+        "compared": {
+            "to": commit, "from": old, "new": {"count": 1, "newest": [commit]}, "gone": none,
+            "packages": {"file": null, "before": null, "touched": false, "changes": [], "loose": 0, "unknown": null},
+            "migrations": {"pending": [], "unknown": null, "trouble": null, "added": [], "removed": [], "edited": []},
+        },
+        "database": false, "schema": [], "lane": "code", "lane_note": "no migration is pending", "rehearsal": null,
+        "expected": {"from": 0, "steps": {}, "total": null, "downtime": null}, "gates": [], "kept": [], "open": null,
+        "rollback": ["if it fails: back to release 41"],
+    })
+}

@@ -5,6 +5,10 @@
 //! What takes long and adds little to its neighbours is ignored, and run by `scripts/test --full`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[allow(dead_code, reason = "each test program uses some of it")]
+#[path = "../support/forge.rs"]
+mod forge;
+
 mod harness {
     pub mod agent;
     pub mod load;
@@ -21,11 +25,13 @@ mod scenarios {
     mod crash;
     mod drills;
     mod folders;
+    mod gates;
     mod input;
     mod maintenance;
     mod notices;
     mod operator;
     mod package;
+    mod plan;
     mod push;
     mod rehearsal;
     mod restore;

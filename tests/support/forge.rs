@@ -20,7 +20,12 @@ pub struct Forge {
 
 impl Forge {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1")
+    }
+
+    /// At this address of this machine.
+    pub fn at(address: &str) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (answers, asked) = (Answers::default(), Arc::<Mutex<Vec<String>>>::default());
         let (all, heard) = (Arc::clone(&answers), Arc::clone(&asked));

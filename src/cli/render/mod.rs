@@ -9,6 +9,7 @@ pub mod ending;
 pub mod gates;
 pub mod history;
 pub mod key;
+pub mod plan;
 pub mod progress;
 pub mod quarantine;
 pub mod rehearsal;

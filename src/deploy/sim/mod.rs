@@ -259,6 +259,7 @@ impl Sim {
             Work::Prune { .. } => Some(Step::Prune),
             Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
             Work::Ask
+            | Work::Plan { .. }
             | Work::Folders { .. }
             | Work::Prove { .. }
             | Work::Forget { .. }
@@ -317,6 +318,7 @@ impl Sim {
                 Output::Rehearsed(Box::new(Rehearsal { old: proven, before, after, ..good }))
             }
             Work::Ask
+            | Work::Plan { .. }
             | Work::Folders { .. }
             | Work::Prove { .. }
             | Work::Forget { .. }

@@ -1,8 +1,6 @@
 //! Asks the remote where the branch points to: one conversation, no mirror, nothing kept.
 
-use std::time::Instant;
-
-use super::{NOTICE, Plan, deploy_key, remote, too_long};
+use super::{NOTICE, Plan, remote, too_long};
 use crate::model::journal::Output;
 use crate::model::request::Work;
 use crate::paths;
@@ -14,19 +12,7 @@ pub async fn run(job: &Job) -> Outcome {
     let timeout = job.settings.source.timeout;
     // A home of its own: a fetch may write its host keys at the same time.
     let area = job.at(&paths::fetched(&job.settings.app)).join("ask");
-    let plan = Plan {
-        source: job.settings.source.clone(),
-        key: deploy_key(&job.settings.source),
-        wanted: None,
-        on_branch: false,
-        running: None,
-        deadline: Instant::now() + timeout,
-        mirror: area.join("none"),
-        home: area.join("home"),
-        trees: area.join("none"),
-        commits: area.join("none"),
-        signed: false,
-    };
+    let plan = Plan::aside(job, area);
     let ask = blocking(move || {
         remote::set_options(&plan.home)?;
         let hosts = remote::trusted_hosts(&plan.source, &plan.home)?;

@@ -80,6 +80,15 @@ impl Machine {
         })
     }
 
+    /// Waits until the deployment waits for its gates; what it waits for.
+    pub fn held(&self, id: u32) -> String {
+        until(&format!("deployment {id} waits"), seconds(150), || {
+            let view = self.json::<DeploymentView>(&format!("show {id}"))?;
+            assert_eq!(view.verdict, None, "deployment {id} has ended");
+            (view.state == "waiting").then(|| view.steps.last().map(|step| step.detail.clone()).unwrap_or_default())
+        })
+    }
+
     /// Replaces the value of the first key of this name in the settings, whether it was set or only shown as a default.
     pub fn set(&self, key: &str, value: &str) {
         let line = format!("^#?{key} = .*");
