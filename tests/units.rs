@@ -276,6 +276,9 @@ fn every_kind_of_step_has_a_unit_a_log_and_a_rule() {
         ] {
             assert!(unit.text.lines().any(|found| found == line), "{kind}: {line}");
         }
+        // PID 1 makes the log with this mask, and the core, whose group it has, must read the answer in it.
+        let mask = unit.text.lines().find_map(|line| line.strip_prefix("UMask=")).unwrap();
+        assert_eq!(u32::from_str_radix(mask, 8).unwrap() & 0o040, 0, "{kind}: the core cannot read its log");
     }
     let rule = &shipped("polkit-1/rules.d", "")[0].text;
     let allowed = rule.split_once("/^tsh-agent-(").unwrap().1.split_once(')').unwrap().0;

@@ -84,6 +84,30 @@ async fn a_program_asks_for_a_commit_and_waits_for_how_it_ended() {
     assert!(asked.len() > 3 && asked[2..].iter().all(|one| one == "answer Deployment(DeploymentId(42))"), "{asked:?}");
 }
 
+/// What the manual tells a CI job to run, run as a runner does.
+#[tokio::test]
+async fn the_lines_for_ci_in_the_readme_end_with_the_end_of_the_deployment() {
+    let door = Door::open().await;
+    let readme = include_str!("../../README.md").lines().map(str::trim);
+    let lines: Vec<&str> =
+        readme.skip_while(|line| !line.starts_with("ask() {")).take_while(|line| *line != "```").collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    // Only the way there is another one.
+    let script = format!("curl() {{ command curl --unix-socket \"$SOCKET\" \"$@\"; }}\n{}", lines.join("\n"));
+    let job = tokio::process::Command::new("bash")
+        .args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c", &script])
+        .env("SOCKET", &door.socket)
+        .envs([("TSH_KEY", "tsh_good"), ("TSH_URL", "http://localhost"), ("SHA", AFTER)])
+        .output();
+    let job = tokio::time::timeout(Duration::from_secs(60), job).await.unwrap().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&job.stdout), String::from_utf8_lossy(&job.stderr));
+    assert_eq!(job.status.code(), Some(3), "{out}{err}");
+    assert!(out.contains("\"state\": \"rolled-back\"") && !out.contains("tsh_good"), "{out}{err}");
+    let asked = door.core.asked();
+    assert_eq!(asked[0], "request tsh-erp 0d1a26e6");
+    assert!(asked.len() > 2 && asked[1..].iter().all(|one| one == "answer Request(7)"), "{asked:?}");
+}
+
 #[tokio::test]
 async fn no_hostile_request_starts_anything() {
     let door = Door::open().await;
@@ -101,6 +125,7 @@ async fn no_hostile_request_starts_anything() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     // It is as good as new, and that is what a good one looks like.
     assert_eq!(door.send(&push()).await.0, 202);
+    eprintln!("{} hostile requests; at most {} KiB of memory", all.len(), door.peak());
     assert!(door.peak() < 64 << 10, "{} KiB", door.peak());
 }
 
@@ -157,6 +182,7 @@ async fn who_is_slow_keeps_nobody_out_and_memory_stays_small() {
         tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
     }
     assert_eq!(door.core.asked().len(), 6);
+    eprintln!("at most {} KiB of memory", door.peak());
     assert!(door.peak() < 64 << 10, "{} KiB", door.peak());
 }
 

@@ -48,6 +48,25 @@ fn a_gate_about_triggers_binds_triggers_only_and_the_others_bind_everybody() {
 }
 
 #[test]
+fn a_freeze_ends_at_its_moment_also_where_the_clock_on_the_wall_shows_it_twice() {
+    let at = |text: &str| format!("2026-10-25T{text}[Europe/Berlin]").parse::<jiff::Zoned>().unwrap();
+    let end = at("02:30+01:00").timestamp().as_millisecond();
+    let mut case = held(HoldKind::Freeze, Some(end));
+    case.rules.windows = Some(Windows {
+        zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+        open: vec!["Mon..Sun 00:00-24:00".parse().unwrap()],
+        wait: Duration::from_hours(1),
+    });
+    let judge = |text: &str| case.judge(at(text).timestamp().as_millisecond(), None);
+    for before in ["02:30+02:00", "02:59+02:00", "02:29:59+01:00"] {
+        assert_eq!(judge(before).ruling(), Ruling::Wait(Some(end)), "{before}");
+    }
+    let words = judge("02:30+02:00").words();
+    assert_eq!(words, "freeze: frozen by olga until Sun 2026-10-25 02:30 CET: stocktaking");
+    assert_eq!(judge("02:30+01:00").ruling(), Ruling::Pass);
+}
+
+#[test]
 fn patience_ends_and_counts_only_what_was_waited_without_interruption() {
     let case = held(HoldKind::Lock, None);
     let first = case.judge(DAY, None);
