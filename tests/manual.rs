@@ -90,6 +90,10 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         let line = ["sudo ", "ssh erp "].iter().fold(line, |line, before| line.strip_prefix(before).unwrap_or(line));
         // Placeholders and optional parts become something that could stand there.
         let line = line.replace("<app>", "tsh-erp").replace(['[', ']'], "").replace("--to DIR", "--to /srv/x");
+        // What is quoted is one word.
+        let parts = line.split('"').enumerate();
+        let line: String =
+            parts.map(|(at, part)| if at % 2 == 1 { part.replace(' ', "_") } else { part.into() }).collect();
         line.split_whitespace()
             .map(|word| word.replace("REVISION", "main").replace("NAME", "1-20261121T144253Z"))
             .collect()
