@@ -82,7 +82,7 @@ fn everybody_is_told_and_a_silent_network_costs_nothing() {
     // Nobody listens: the deployment ends as it must, then the power is cut, and the end is told all the same.
     server.ok("systemctl stop listener");
     let good = live_release(&server);
-    assert_eq!(server.agent("deploy v/never-healthy").code, 3);
+    assert_eq!(server.agent("deploy v/dies-at-import").code, 3);
     let id = server.newest();
     assert_eq!(server.show(id).verdict, Some(Verdict::RolledBack));
     server.verify_live(&good);
