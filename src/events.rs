@@ -35,6 +35,10 @@ pub enum Event {
     DoorClosed,
     /// The door was opened: requests reach the application again.
     DoorOpened,
+    /// A person keeps people out: nginx answers 503 until that is ended.
+    MaintenanceOn,
+    /// A person lets people in again.
+    MaintenanceOff,
     /// The database is the one from before the migration; the migrated one is quarantined.
     DatabaseSwappedBack,
     /// A backup could not be taken, or is not good.
@@ -55,7 +59,7 @@ use Event::*;
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Accepted,
         Deployed,
         Failed,
@@ -70,6 +74,8 @@ impl Event {
         RecoveredAtBoot,
         DoorClosed,
         DoorOpened,
+        MaintenanceOn,
+        MaintenanceOff,
         DatabaseSwappedBack,
         BackupFailed,
         Pushed,
@@ -97,6 +103,8 @@ impl Event {
             RecoveredAtBoot => "bd75b2d5f84648fb83a44911a99fbcb0",
             DoorClosed => "5ae96ee515c94306bff079b6e4cf5dc7",
             DoorOpened => "3795082c40994a1aba952aec0d52bf3e",
+            MaintenanceOn => "3c9e5f7a1d2b4a868e0c7b6f94d1a253",
+            MaintenanceOff => "a7d40e91c6f84b3fb25d8e1f03c97b64",
             DatabaseSwappedBack => "f2e0e7ddde9b4ce58ee975664a4eae0c",
             BackupFailed => "4b1c7f0f6d6e4a5c9d0a8e5b2f7c3d19",
             Pushed => "c2b5d0c64f8b4f41a7d8e1c93b6f2a57",

@@ -16,6 +16,9 @@ pub const LOG: &str = "/var/log/tsh-agent";
 /// Backups.
 pub const BACKUPS: &str = "/var/backups/tsh-agent";
 
+/// Numbers for a monitoring system, in the text format of Prometheus; node_exporter follows a link to it.
+pub const METRICS: &str = "/run/tsh-agent/metrics.prom";
+
 /// Where PostgreSQL's files lie, on Debian and Ubuntu.
 pub const CLUSTERS: &str = "/var/lib/postgresql";
 
@@ -65,6 +68,13 @@ pub fn links(app: &App) -> PathBuf {
 #[must_use]
 pub fn door(app: &App) -> PathBuf {
     links(app).join("closed")
+}
+
+/// The door for people: nginx answers 503 while this file exists, too. Another file than [`door`], so that no deployment
+/// can open what a person closed.
+#[must_use]
+pub fn maintenance(app: &App) -> PathBuf {
+    links(app).join("maintenance")
 }
 
 /// The slot that accepts requests: the launchers in the slots watch this file. Gone after a boot, which starts the first

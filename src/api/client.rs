@@ -2,6 +2,7 @@
 
 mod error;
 mod key;
+mod metrics;
 mod push;
 
 use std::collections::HashMap;
@@ -50,6 +51,7 @@ pub(super) trait Agent {
     async fn show(&self, id: u32) -> zbus::Result<String>;
     async fn history(&self, app: &str, limit: u32) -> zbus::Result<String>;
     async fn status(&self, app: &str) -> zbus::Result<String>;
+    async fn metrics(&self) -> zbus::Result<String>;
     async fn check(&self, app: &str) -> zbus::Result<String>;
     async fn apps(&self) -> zbus::Result<Vec<String>>;
     async fn output(&self, id: u32, step: &str, offset: u64) -> zbus::Result<(Vec<u8>, u64)>;

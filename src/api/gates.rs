@@ -34,7 +34,6 @@ pub(super) fn dictionary(overrides: &[Override]) -> Variant<'static> {
 
 /// A kind of hold by its word.
 pub(super) fn hold(word: &str) -> Result<HoldKind, Refusal> {
-    let kinds = [HoldKind::Lock, HoldKind::Freeze, HoldKind::Pause];
-    let found = kinds.into_iter().find(|kind| kind.word() == word);
+    let found = HoldKind::ALL.into_iter().find(|kind| kind.word() == word);
     found.ok_or_else(|| Refusal::new(Kind::Usage, format!("there is nothing {word:?} to hold deployments back with")))
 }

@@ -23,6 +23,7 @@ use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::plan::{DiffView, PlanView};
 use crate::model::push::Hint;
@@ -177,6 +178,9 @@ pub trait Core: Send + Sync + 'static {
 
     /// One application now.
     fn status(&self, app: App) -> impl Future<Output = Result<StatusView, Refusal>> + Send;
+
+    /// What is told to a monitoring system.
+    fn metrics(&self) -> impl Future<Output = Result<MetricsView, Refusal>> + Send;
 
     /// What only the core's user can see of one application's health.
     fn check(&self, app: App) -> impl Future<Output = Result<Vec<Finding>, Refusal>> + Send;

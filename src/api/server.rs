@@ -172,6 +172,10 @@ impl<C: Core> Agent<C> {
         json(&self.core.status(app.parse()?).await?)
     }
 
+    async fn metrics(&self) -> Result<String, Refusal> {
+        json(&self.core.metrics().await?)
+    }
+
     async fn check(&self, app: &str) -> Result<String, Refusal> {
         json(&self.core.check(app.parse()?).await?)
     }

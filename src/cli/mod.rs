@@ -6,6 +6,7 @@ mod approve;
 mod audit;
 mod backup;
 mod check;
+mod config;
 mod core;
 mod deploy;
 mod diff;
@@ -21,6 +22,8 @@ mod journal;
 mod key;
 mod lock;
 mod logs;
+mod maintenance;
+mod metrics;
 mod pin;
 mod plan;
 mod push_hint;
@@ -86,6 +89,7 @@ enum Command {
     Unlock(unlock::Args),
     Freeze(freeze::Args),
     Unfreeze(unfreeze::Args),
+    Maintenance(maintenance::Args),
     Resume(resume::Args),
     Forgive(forgive::Args),
     Approve(approve::Args),
@@ -94,7 +98,9 @@ enum Command {
     Unpin(unpin::Args),
     Audit(audit::Args),
     Backup(backup::Args),
+    Metrics(metrics::Args),
     Check(check::Args),
+    Config(config::Args),
     Init(init::Args),
     Adopt(adopt::Args),
     PushHint(push_hint::Args),
@@ -132,6 +138,7 @@ impl Cli {
             Command::Unlock(args) => wait(unlock::run(args)),
             Command::Freeze(args) => wait(freeze::run(args)),
             Command::Unfreeze(args) => wait(unfreeze::run(args)),
+            Command::Maintenance(args) => wait(maintenance::run(args)),
             Command::Resume(args) => wait(resume::run(args)),
             Command::Forgive(args) => wait(forgive::run(args)),
             Command::Approve(args) => wait(approve::run(args)),
@@ -140,7 +147,9 @@ impl Cli {
             Command::Unpin(args) => wait(unpin::run(args)),
             Command::Audit(args) => wait(audit::run(args)),
             Command::Backup(args) => wait(backup::run(args)),
+            Command::Metrics(args) => wait(metrics::run(args)),
             Command::Check(args) => wait(check::run(args)),
+            Command::Config(args) => config::run(args),
             Command::Init(args) => {
                 init::run(&args).map_err(|error| Failure::new(error.exit(), crate::host::chain(&error)))
             }
@@ -170,5 +179,7 @@ fn say_json(view: &impl serde::Serialize) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+#[cfg(test)]
+mod shapes_tests;
 #[cfg(test)]
 mod tests;

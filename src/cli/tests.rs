@@ -30,44 +30,47 @@ fn the_help() {
     Usage: tsh-agent <COMMAND>
 
     Commands:
-      plan       Show what a deployment would do. Changes nothing
-      diff       Show how two deployments, releases or revisions differ
-      deploy     Deploy a revision, and watch until it is live and verified
-      rollback   Go back to a release that was live before, and watch until it is
-                 verified
-      status     Show what is live now, and whether it is well
-      history    List the last deployments, newest first
-      show       Show everything about one deployment
-      logs       Show the journal of one deployment: the agent, its steps, and the
-                 application as it started it
-      watch      Watch a deployment until it ends; the exit code is its result
-      abort      Stop a running deployment, and undo what it did
-      where      Can I deploy now? Shows what every gate answers, and who can lift
-                 it
-      lock       Lock the application: nothing is deployed until `unlock`
-      unlock     Take the lock away
-      freeze     Freeze the application: nothing is deployed until a moment
-      unfreeze   End the freeze before its time
-      resume     Let triggers deploy again, which a rollback has paused
-      forgive    Let triggers try a revision again that failed here
-      approve    Approve a deployment that waits for it
-      reject     Reject a deployment that waits for approval; it ends as refused
-      pin        Keep a release on this server until `unpin`
-      unpin      Let a pinned release go when its time comes
-      audit      Show who did what; `audit verify` tells whether somebody has
-                 changed it
-      backup     Take, prove, list, restore and prune backups of the database
-      check      Look at everything that a deployment needs, and name what mends it.
-                 Changes nothing
-      init       Prepare this server for an application, as root
-      adopt      Take over an application that runs from a checkout, as root, while
-                 it runs
-      push-hint  Say that something may have been pushed, for hooks/post-receive of
-                 a repository on this server
-      webhook    Show what to enter at the forge, or make a new secret. Root's
-      key        Keys with which programs, such as a CI job, ask for deployments and
-                 how they ended
-      help       Print this message or the help of the given subcommand(s)
+      plan         Show what a deployment would do. Changes nothing
+      diff         Show how two deployments, releases or revisions differ
+      deploy       Deploy a revision, and watch until it is live and verified
+      rollback     Go back to a release that was live before, and watch until it is
+                   verified
+      status       Show what is live now, and whether it is well
+      history      List the last deployments, newest first
+      show         Show everything about one deployment
+      logs         Show the journal of one deployment: the agent, its steps, and the
+                   application as it started it
+      watch        Watch a deployment until it ends; the exit code is its result
+      abort        Stop a running deployment, and undo what it did
+      where        Can I deploy now? Shows what every gate answers, and who can lift
+                   it
+      lock         Lock the application: nothing is deployed until `unlock`
+      unlock       Take the lock away
+      freeze       Freeze the application: nothing is deployed until a moment
+      unfreeze     End the freeze before its time
+      maintenance  Keep people out, or let them in again
+      resume       Let triggers deploy again, which a rollback has paused
+      forgive      Let triggers try a revision again that failed here
+      approve      Approve a deployment that waits for it
+      reject       Reject a deployment that waits for approval; it ends as refused
+      pin          Keep a release on this server until `unpin`
+      unpin        Let a pinned release go when its time comes
+      audit        Show who did what; `audit verify` tells whether somebody has
+                   changed it
+      backup       Take, prove, list, restore and prune backups of the database
+      metrics      Print numbers for a monitoring system, in OpenMetrics
+      check        Look at everything that a deployment needs, and name what mends
+                   it. Changes nothing
+      config       Show the settings in force, or explain one. Needs no agent
+      init         Prepare this server for an application, as root
+      adopt        Take over an application that runs from a checkout, as root,
+                   while it runs
+      push-hint    Say that something may have been pushed, for hooks/post-receive
+                   of a repository on this server
+      webhook      Show what to enter at the forge, or make a new secret. Root's
+      key          Keys with which programs, such as a CI job, ask for deployments
+                   and how they ended
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

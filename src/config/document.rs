@@ -48,8 +48,13 @@ impl<'a> Document<'a> {
         Table { document: self, key: String::new(), at: None, entries: Some(tree.get_ref()) }
     }
 
+    /// The line of a position, counted from 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+    }
+
     fn error(&self, at: Option<usize>, key: &str, problem: impl Display) -> ConfigError {
-        let line = at.map(|at| 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count());
+        let line = at.map(|at| self.line(at));
         ConfigError { file: self.file.to_owned(), line, key: key.to_owned(), problem: problem.to_string() }
     }
 }

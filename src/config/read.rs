@@ -91,6 +91,11 @@ pub fn apps() -> Result<Vec<App>, ConfigError> {
 }
 
 pub(super) fn load_from(app: &App, file: &Path) -> Result<Settings, ConfigError> {
+    parse(app, file, &text_of(app, file)?)
+}
+
+/// The text of an application's file.
+pub(super) fn text_of(app: &App, file: &Path) -> Result<String, ConfigError> {
     let wrong = |problem: String| ConfigError::of_file(file, problem);
     let bytes = bounded(file).map_err(|error| match error.kind() {
         ErrorKind::NotFound => wrong(format!("no such file, so there is no application {:?} here", app.as_str())),
@@ -99,11 +104,11 @@ pub(super) fn load_from(app: &App, file: &Path) -> Result<Settings, ConfigError>
     if bytes.len() > MAX_SIZE {
         return Err(wrong(too_large()));
     }
-    let text = str::from_utf8(&bytes).map_err(|error| {
-        let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count();
         ConfigError { line: Some(line), ..wrong("not text in UTF-8; save the file in that encoding".to_owned()) }
-    })?;
-    parse(app, file, text)
+    })
 }
 
 /// At most one byte more than is allowed, so that a mistake such as a link to a device does not fill the memory.

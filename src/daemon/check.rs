@@ -30,6 +30,7 @@ impl Daemon {
         };
         let mut found = releases(&app, &live);
         found.extend(super::offsite::check(&settings, crate::host::machine::now()));
+        found.extend(self.maintenance_of(&app).await?.map(|now| super::maintenance::finding(&app, &now)));
         if let Some(database) = &settings.database {
             found.push(super::alarm::backups(&app, settings.backup.alarm, crate::host::machine::now()));
             found.extend(look_at_database(&app, database, live.running.is_some() || live.stuck.is_some()).await);

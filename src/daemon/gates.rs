@@ -20,7 +20,7 @@ use crate::model::view::GatesView;
 const END: Duration = Duration::from_secs(10);
 
 impl Daemon {
-    /// Puts something in the way of deployments.
+    /// Puts something in the way: of deployments, or of people.
     pub(super) async fn hold(
         &self,
         by: Caller,
@@ -29,6 +29,9 @@ impl Daemon {
         until: Option<i64>,
         reason: String,
     ) -> Result<(), Refusal> {
+        if kind == HoldKind::Maintenance {
+            return self.begin_maintenance(by, app, until, reason).await;
+        }
         self.settings(&app)?;
         if reason.trim().is_empty() {
             return Err(Refusal::new(Kind::Usage, format!("a {} needs a reason, for those who find it", kind.word())));
@@ -49,17 +52,13 @@ impl Daemon {
     /// Takes it away.
     pub(super) async fn lift(&self, by: Caller, app: App, kind: HoldKind) -> Result<(), Refusal> {
         self.settings(&app)?;
-        let verb = match kind {
-            HoldKind::Lock => "unlock",
-            HoldKind::Freeze => "unfreeze",
-            HoldKind::Pause => "resume",
+        let (verb, what) = match kind {
+            HoldKind::Lock => ("unlock", format!("{app} is not locked")),
+            HoldKind::Freeze => ("unfreeze", format!("{app} is not frozen")),
+            HoldKind::Pause => ("resume", format!("automatic deployments of {app} are not paused")),
+            HoldKind::Maintenance => return self.end_maintenance(by, app).await,
         };
         if !self.store.lift(&app, kind, &record(&app, &by, verb, String::new())).await.map_err(broken)? {
-            let what = match kind {
-                HoldKind::Lock => format!("{app} is not locked"),
-                HoldKind::Freeze => format!("{app} is not frozen"),
-                HoldKind::Pause => format!("automatic deployments of {app} are not paused"),
-            };
             return Err(Refusal::new(Kind::NotPossible, what).hint("`tsh-agent where` shows every gate"));
         }
         tracing::info!(tsh_app = %app, "{} of {app} lifted by {}", kind.word(), by.name);

@@ -11,6 +11,8 @@ mod expect;
 mod gates;
 mod keep;
 mod keys;
+mod maintenance;
+mod metrics;
 mod notices;
 mod offsite;
 mod orders;
@@ -144,8 +146,10 @@ pub async fn run() -> Result<(), CoreError> {
     ));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
+    daemon.resume_maintenance().await;
     tokio::spawn(notices::tell(Arc::clone(&daemon)));
     tokio::spawn(Arc::clone(&daemon).attend());
+    tokio::spawn(Arc::clone(&daemon).keep_metrics());
     notify::status("ready");
     notify::ready();
 

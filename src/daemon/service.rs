@@ -13,6 +13,7 @@ use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
 use crate::model::key::{Allow, Answer, Asked, KeyView};
+use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use crate::model::plan::{DiffView, PlanView};
 use crate::model::push::Hint;
@@ -129,6 +130,10 @@ impl Core for Service {
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {
         self.0.status_of(app).await
+    }
+
+    async fn metrics(&self) -> Result<MetricsView, Refusal> {
+        self.0.metrics().await
     }
 
     async fn check(&self, app: App) -> Result<Vec<Finding>, Refusal> {

@@ -48,6 +48,7 @@ impl Daemon {
             answers: Vec::new(),
             units: settings.service.units.iter().zip(states).map(|(unit, state)| unit_view(unit, &state)).collect(),
             door_closed: files::door_closed(&app),
+            maintenance: self.maintenance_of(&app).await?,
             schema: schema(&settings).await,
             running,
             pushes: self.waiting_pushes(&app).await.map_err(broken)?,

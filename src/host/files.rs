@@ -72,11 +72,29 @@ pub fn door_closed(app: &App) -> bool {
 /// # Errors
 /// If it cannot be written.
 pub fn set_door(app: &App, closed: bool) -> io::Result<()> {
-    let door = paths::door(app);
-    if closed {
-        File::create(&door)?.sync_all()?;
+    set_there(app, &paths::door(app), closed)
+}
+
+/// Whether people are kept out, whatever a deployment does.
+#[must_use]
+pub fn in_maintenance(app: &App) -> bool {
+    paths::maintenance(app).exists()
+}
+
+/// Keeps people out, or lets them in.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn set_maintenance(app: &App, closed: bool) -> io::Result<()> {
+    set_there(app, &paths::maintenance(app), closed)
+}
+
+/// Makes an empty file among the links, or removes it.
+fn set_there(app: &App, file: &Path, there: bool) -> io::Result<()> {
+    if there {
+        File::create(file)?.sync_all()?;
     } else {
-        remove(&door)?;
+        remove(file)?;
     }
     sync(&paths::links(app))
 }
@@ -124,6 +142,17 @@ pub fn set_serving(app: &App, slot: Option<Slot>) -> io::Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, slot.map_or("none", Slot::word))?;
     fs::rename(&new, &path)
+}
+
+/// Writes the metrics whole. Not durable: after a boot there are new ones.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write_metrics(text: &str) -> io::Result<()> {
+    let path = Path::new(paths::METRICS);
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use super::files;
 use super::machine::Machine;
 use crate::deploy::world::{Act, StepNow, World};
 use crate::model::journal::{Felt, Output};
@@ -18,7 +19,8 @@ const END: Duration = Duration::from_secs(12);
 
 /// Begins; what goes wrong costs a number, and no deployment.
 pub async fn begin(machine: &mut Machine<'_>, id: DeploymentId) {
-    if machine.settings.probe.users().is_none() {
+    // Who is kept out for maintenance feels nothing of a deployment; what he meets is not its downtime.
+    if machine.settings.probe.users().is_none() || files::in_maintenance(&machine.settings.app) {
         return;
     }
     let begun: Act<()> = async {

@@ -16,6 +16,7 @@ pub mod key;
 pub mod lane;
 pub mod leaving;
 pub mod machine;
+pub mod metrics;
 pub mod names;
 pub mod notice;
 pub mod offsite;

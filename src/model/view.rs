@@ -150,8 +150,11 @@ pub struct StatusView {
     pub verified: Option<ReleaseId>,
     /// Its units.
     pub units: Vec<UnitView>,
-    /// Whether nginx answers 503.
+    /// Whether nginx answers 503, because a deployment closed the door.
     pub door_closed: bool,
+    /// Whether nginx answers 503, because a person wants it to.
+    #[serde(default)]
+    pub maintenance: Option<MaintenanceNow>,
     /// Revisions of the live database, or why they cannot be read.
     pub schema: Option<Result<Vec<String>, String>>,
     /// The deployment that runs now.
@@ -185,6 +188,19 @@ pub struct StatusView {
     /// Releases that are kept until somebody says otherwise.
     #[serde(default)]
     pub pinned: Vec<Pin>,
+}
+
+/// People are kept out, or are meant to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceNow {
+    /// Whether nginx finds the file that makes it answer 503.
+    pub closed: bool,
+    /// Who ordered it; `None`: nobody has, the file was put there by hand.
+    pub by: Option<String>,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Since when, in milliseconds since 1970 (UTC).
+    pub since: Option<i64>,
 }
 
 /// The backups in short.

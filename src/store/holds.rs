@@ -223,9 +223,8 @@ fn decided(row: &SqliteRow) -> Decision {
 
 fn hold(row: &SqliteRow) -> Result<Hold, StoreError> {
     let kind: String = row.get(0);
-    let kinds = [HoldKind::Lock, HoldKind::Freeze, HoldKind::Pause];
-    let kind =
-        kinds.into_iter().find(|known| known.word() == kind).ok_or_else(|| decode(format!("a hold {kind:?}")))?;
+    let known = HoldKind::ALL.into_iter().find(|known| known.word() == kind);
+    let kind = known.ok_or_else(|| decode(format!("a hold {kind:?}")))?;
     Ok(Hold { kind, until: row.get(1), reason: row.get(2), by: row.get(3), at: row.get(4) })
 }
 

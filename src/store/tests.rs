@@ -2,6 +2,7 @@ use super::*;
 use crate::model::audit::{self, Record, Who};
 use crate::model::gates::{Answer, Decision, Gate, Hold, HoldKind, Judgement, Override, Reply, Standing};
 use crate::model::journal::{Entry, Fact, Fetched, Goal, Order, Output};
+use crate::model::metrics::Ended;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
 use crate::model::trigger::Trigger;
@@ -41,6 +42,24 @@ async fn only_one_deployment_of_an_application_runs() {
     assert!(second > first);
     store.append(&app, first, 1, &ended(Verdict::Failed)).await.unwrap();
     assert!(store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap() > second);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_counted_by_how_it_ended() {
+    let (_folder, store) = store().await;
+    let (app, other) = ("erp".parse().unwrap(), "shop".parse().unwrap());
+    for verdict in [Verdict::Deployed, Verdict::Failed, Verdict::Deployed] {
+        let id = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
+        store.append(&app, id, 1, &ended(verdict)).await.unwrap();
+    }
+    // The clock was put back meanwhile; the last one has not ended.
+    let id = store.accept(&other, "rollback", "1", order(), 9, "b", None).await.unwrap();
+    store.append(&other, id, 1, &ended(Verdict::Deployed)).await.unwrap();
+    store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
+    let told =
+        |(app, ended): (App, Ended)| format!("{app} {} {} {} {}", ended.kind, ended.result, ended.count, ended.took);
+    let all: Vec<String> = store.ended().await.unwrap().into_iter().map(told).collect();
+    assert_eq!(all, ["erp deploy deployed 2 2", "erp deploy failed 1 1", "shop rollback deployed 1 0"]);
 }
 
 #[tokio::test]

@@ -107,6 +107,9 @@ async fn the_interface_is_a_promise() {
           <arg name="app" type="s" direction="in"/>
           <arg type="s" direction="out"/>
         </method>
+        <method name="Metrics">
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Check">
           <arg name="app" type="s" direction="in"/>
           <arg type="s" direction="out"/>

@@ -6,6 +6,7 @@ mod door;
 mod gates;
 mod hostile;
 mod interface;
+mod own;
 mod support;
 mod verbs;
 mod views;

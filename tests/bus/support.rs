@@ -1,20 +1,18 @@
-//! A bus of our own, a core that plays a script, and the real program between them.
+//! A core that plays a script.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tsh_agent::api::{self, Caller, Core, Kind, Refusal};
+use tsh_agent::api::{Caller, Core, Kind, Refusal};
 use tsh_agent::model::audit::Entry;
 use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
+use tsh_agent::model::metrics::MetricsView;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
 use tsh_agent::model::plan::{DiffView, PlanView};
 use tsh_agent::model::push::Hint;
@@ -22,81 +20,9 @@ use tsh_agent::model::quarantine::QuarantineView;
 use tsh_agent::model::restore::RestoreView;
 use tsh_agent::model::step::Step;
 use tsh_agent::model::view::{DeploymentView, GatesView, HistoryRow, StatusView};
-use zbus::Connection;
-use zbus::connection::Builder;
 
+pub use crate::own::{Bus, Said};
 pub use crate::views::{row, view};
-
-/// A message bus that lives as long as the test.
-pub struct Bus {
-    daemon: Child,
-    pub address: String,
-    _folder: TempDir,
-}
-
-impl Bus {
-    pub fn start() -> Self {
-        Self::with_rule("")
-    }
-
-    /// A bus with one more policy rule.
-    pub fn with_rule(rule: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().display();
-        let config = format!(
-            "<busconfig><listen>unix:path={at}/bus</listen><auth>EXTERNAL</auth><policy context='default'>\
-             <allow send_destination='*'/><allow receive_sender='*'/><allow own='*'/><allow user='*'/>{rule}\
-             </policy></busconfig>"
-        );
-        std::fs::write(folder.path().join("bus.conf"), config).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={at}/bus.conf"))
-            .args(["--print-address", "--nofork", "--nopidfile"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("these tests need dbus-daemon (package dbus)");
-        let mut address = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned(), _folder: folder }
-    }
-
-    pub async fn serve(&self, core: &Arc<Script>) -> Connection {
-        api::serve(Builder::address(self.address.as_str()), Arc::clone(core)).await.unwrap()
-    }
-
-    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tsh-agent"));
-        command.args(args).env("DBUS_SYSTEM_BUS_ADDRESS", &self.address).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    pub async fn run(&self, args: &[&str]) -> Said {
-        Said::of(self.command(args).output().await.unwrap())
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-/// What the program left behind.
-#[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    pub fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
 
 /// A core that answers `Show` with one view after the other; the last one stays.
 #[derive(Default)]
@@ -307,6 +233,10 @@ impl Core for Script {
     async fn history(&self, app: Option<App>, limit: u32) -> Result<Vec<HistoryRow>, Refusal> {
         self.note(format!("history {app:?} {limit}"));
         Ok(serde_json::from_value(json!([row("running")])).unwrap())
+    }
+
+    async fn metrics(&self) -> Result<MetricsView, Refusal> {
+        Ok(MetricsView { version: "0.1.0".into(), apps: Vec::new() })
     }
 
     async fn status(&self, app: App) -> Result<StatusView, Refusal> {

@@ -27,6 +27,7 @@ mod scenarios {
     mod folders;
     mod gates;
     mod input;
+    mod maintenance;
     mod notices;
     mod operator;
     mod package;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::config::manual::{self, Item};
+
 const HEAD: &str = r#".TH TSH-AGENT.TOML 5 "" "tsh-agent" "File Formats"
 .SH NAME
 tsh-agent.toml \- how one application is deployed
@@ -23,53 +25,32 @@ writes one for an application that it finds on the server.
 /// The page; `example` is the text of `config/tsh-erp.toml`.
 pub fn settings(example: &str) -> String {
     let mut page = HEAD.to_owned();
-    let mut said: Vec<&str> = Vec::new();
-    let mut lines = example.lines().peekable();
-    while let Some(line) = lines.next() {
-        if let Some(text) = line.strip_prefix("# ").or_else(|| (line == "#").then_some("")) {
-            said.push(text);
-            continue;
-        }
-        // What is switched off is explained as well.
-        let (text, off) = line.strip_prefix('#').map_or((line, false), |text| (text, true));
-        if text.trim().is_empty() {
-            paragraphs(&mut page, &said, ".PP\n");
-        } else if text.starts_with('[') {
-            let _ = writeln!(page, ".SH {}", plain(text).to_uppercase());
-            paragraphs(&mut page, &said, ".PP\n");
-        } else if let Some((key, value)) = text.split_once(" = ") {
-            let _ = write!(page, ".TP\n.BR {} \" = ", plain(key));
-            let (value, is_example) = value.strip_suffix("  # example").map_or((value, false), |value| (value, true));
-            let mut value = value.to_owned();
-            // A list may go over several lines.
-            while value.matches('[').count() > value.matches(']').count() {
-                let Some(more) = lines.next() else { break };
-                value.push_str(&format!(" {}", more.trim()));
+    for item in manual::items(example) {
+        match item {
+            Item::Words(says) => paragraphs(&mut page, &says, ".PP\n"),
+            Item::Table { head, says, .. } => {
+                let _ = writeln!(page, ".SH {}", plain(head).to_uppercase());
+                paragraphs(&mut page, &says, ".PP\n");
             }
-            let _ = writeln!(page, "{}\"", plain(&value).replace('"', "\\(dq"));
-            paragraphs(&mut page, &said, ".IP\n");
-            let kind = match (off, is_example) {
-                (true, false) => "The value above is the default.",
-                _ => "The value above is an example.",
-            };
-            let _ = writeln!(page, "{kind}");
+            Item::Key { name, value, off, example, says } => {
+                let _ = write!(page, ".TP\n.BR {} \" = ", plain(name));
+                let _ = writeln!(page, "{}\"", plain(&value).replace('"', "\\(dq"));
+                paragraphs(&mut page, &says, ".IP\n");
+                let kind = match (off, example) {
+                    (true, false) => "The value above is the default.",
+                    _ => "The value above is an example.",
+                };
+                let _ = writeln!(page, "{kind}");
+            }
         }
-        said.clear();
     }
-    paragraphs(&mut page, &said, ".PP\n");
     page + FOOT
 }
 
 /// What stands above a key or a table; an empty line begins a new paragraph.
 fn paragraphs(page: &mut String, said: &[&str], between: &str) {
-    for (index, part) in said.split(|line| line.is_empty()).filter(|part| !part.is_empty()).enumerate() {
-        if index > 0 {
-            page.push_str(between);
-        }
-        for line in part {
-            let _ = writeln!(page, "{}", plain(line));
-        }
-    }
+    let parts: Vec<String> = manual::paragraphs(said).iter().map(|part| plain(part) + "\n").collect();
+    page.push_str(&parts.join(between));
 }
 
 /// Text that troff takes as it is.

@@ -11,7 +11,8 @@ use crate::model::push::{PushState, PushView};
 use crate::model::step::Step::{self, *};
 use crate::model::trigger::{Forge, Trigger};
 use crate::model::view::{
-    AnswerNow, BackupsNow, DeploymentView, FailureView, HistoryRow, RunView, StatusView, StepView, TimerNow, UnitView,
+    AnswerNow, BackupsNow, DeploymentView, FailureView, HistoryRow, MaintenanceNow, RunView, StatusView, StepView,
+    TimerNow, UnitView,
 };
 
 /// 2026-11-21 14:02:41 in `look`'s time zone.
@@ -251,6 +252,7 @@ pub(crate) fn status() -> StatusView {
         verified: None,
         units: vec![unit("tsh-erp.service", 0), unit("tsh-erp-worker.service", 2)],
         door_closed: false,
+        maintenance: None,
         schema: Some(Ok(vec!["b2c4e6f8".into()])),
         running: None,
         last: history().into_iter().next(),
@@ -301,6 +303,12 @@ pub(crate) fn status_closed() -> StatusView {
     view.answers[0].problem = Some("GET http://127.0.0.1:8000/health: connection refused".into());
     view.last = Some(HistoryRow { state: "needs-operator".into(), ..history().remove(0) });
     view
+}
+
+pub(crate) fn status_in_maintenance() -> StatusView {
+    let (by, reason) = (Some("olga".to_owned()), "the disk is exchanged".to_owned());
+    let maintenance = MaintenanceNow { closed: true, by, reason, since: Some(ASKED + 3_000_000) };
+    StatusView { maintenance: Some(maintenance), ..status() }
 }
 
 pub(crate) fn history() -> Vec<HistoryRow> {

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod backup;
 pub mod check;
+pub mod config;
 pub mod diff;
 pub mod ending;
 pub mod gates;

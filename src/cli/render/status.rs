@@ -2,7 +2,7 @@
 
 use super::{Look, Tone, field, fields, text};
 use crate::model::pin::Pin;
-use crate::model::view::{BackupsNow, HistoryRow, StatusView, TimerNow, UnitView};
+use crate::model::view::{BackupsNow, HistoryRow, MaintenanceNow, StatusView, TimerNow, UnitView};
 use crate::when;
 
 /// A backup that is older than this, in milliseconds, is worth a word: the timer takes one each day.
@@ -15,6 +15,8 @@ pub fn status(view: &StatusView, look: &Look) -> String {
     let (tone, word) = verdict(view, &problems);
     let mut out = format!("{}: {}\n", head(view), look.paint(tone, word));
     out += &fields("problem", &problems, look);
+    out +=
+        &field("closed", &view.maintenance.as_ref().and_then(|now| maintenance(now, look)).unwrap_or_default(), look);
     if let Some(id) = view.running {
         out += &field("running", &format!("deployment {id}; `tsh-agent watch {id}` follows it"), look);
     }
@@ -44,7 +46,9 @@ pub fn status(view: &StatusView, look: &Look) -> String {
 pub fn oneline(view: &StatusView, look: &Look) -> String {
     let problems = problems(view, look);
     let (tone, word) = verdict(view, &problems);
-    let since = view.live_since.map(|at| format!(" since {}", when::minute(at, &look.zone))).unwrap_or_default();
+    let closed = view.maintenance.as_ref().and_then(|now| now.since).map(|at| since(at, look));
+    let since = closed.or_else(|| view.live_since.map(|at| when::minute(at, &look.zone)));
+    let since = since.map(|at| format!(" since {at}")).unwrap_or_default();
     let first = problems.first().map(|problem| format!("; {problem}")).unwrap_or_default();
     let room = look.width.saturating_sub(text::width(&head(view)) + text::width(word) + 2);
     let rest = if problems.is_empty() { since } else { first };
@@ -62,10 +66,30 @@ fn head(view: &StatusView) -> String {
 
 fn verdict(view: &StatusView, problems: &[String]) -> (Tone, &'static str) {
     match (problems.is_empty(), view.running) {
+        (true, None) if view.maintenance.is_some() => (Tone::Odd, "closed for maintenance"),
         (true, None) => (Tone::Good, "healthy"),
         (true, Some(_)) => (Tone::Odd, "being deployed"),
         (false, Some(_)) => (Tone::Odd, "being deployed, not all is up"),
         (false, None) => (Tone::Bad, "not healthy"),
+    }
+}
+
+/// Who keeps people out, and how that ends.
+fn maintenance(now: &MaintenanceNow, look: &Look) -> Option<String> {
+    let by = now.by.as_ref().filter(|_| now.closed)?;
+    let at = now.since.map(|at| format!(" since {}", since(at, look))).unwrap_or_default();
+    let reason = if now.reason.is_empty() { String::new() } else { format!(": {}", now.reason) };
+    Some(format!("for maintenance{at} by {by}{reason}; `tsh-agent maintenance off` lets people in"))
+}
+
+/// What was ordered is not what nginx finds.
+fn untrue(now: &MaintenanceNow) -> Option<String> {
+    match (&now.by, now.closed) {
+        (Some(_), true) => None,
+        (Some(by), false) => {
+            Some(format!("{by} ordered maintenance, and nobody is kept out; `tsh-agent maintenance on` closes again"))
+        }
+        (None, _) => Some("nginx answers 503 because of a file put there by hand; `tsh-agent check`".to_owned()),
     }
 }
 
@@ -75,6 +99,7 @@ fn problems(view: &StatusView, look: &Look) -> Vec<String> {
     if view.door_closed {
         out.push("the door is closed: nginx answers 503".to_owned());
     }
+    out.extend(view.maintenance.as_ref().and_then(untrue));
     out.extend(view.answers.iter().filter_map(|answer| answer.problem.clone()));
     if let (Some(release), Some(verified)) = (view.release, view.verified) {
         out.push(format!("release {release} was never verified; the last one that was is {verified}"));

@@ -6,6 +6,7 @@ use super::super::fixtures::{self, look};
 use super::{oneline, status};
 use crate::model::names::ReleaseId;
 use crate::model::pin::Pin;
+use crate::model::view::MaintenanceNow;
 
 #[test]
 fn an_application_that_is_well() {
@@ -74,5 +75,43 @@ fn releases_that_are_pinned_are_told_with_the_reason() {
     pinned:     release 39, by olga since 14:02
                 release 41, by olga since 14:02: the last one before the new price
                 lists, which the auditors want to see
+    ");
+}
+
+#[test]
+fn an_application_that_a_person_has_closed() {
+    let view = fixtures::status_in_maintenance();
+    assert_snapshot!(oneline(&view, &look()) + &status(&view, &look()), @r"
+    tsh-erp is at release 42 (3f2c1a9d): closed for maintenance since 14:52
+    tsh-erp is at release 42 (3f2c1a9d): closed for maintenance
+      closed:     for maintenance since 14:52 by olga: the disk is exchanged;
+                  `tsh-agent maintenance off` lets people in
+      subject:    Round the value added tax per line, as the law asks
+      live since: 2026-11-21 14:03 (59 min 15 s)
+      answers:    GET http://127.0.0.1:8000/health, as 3f2c1a9d
+      units:      tsh-erp.service         active since 14:03
+                  tsh-erp-worker.service  active since 14:03, 2 restarts
+      schema:     b2c4e6f8
+      backups:    9, the newest 11 h 50 min ago, the newest proven 1 d 11 h ago
+      next:       tsh-agent-backup@tsh-erp.timer 2026-11-22 03:17
+                  tsh-erp-nightly.timer not scheduled
+      last:       deployment 42: deployed, 2026-11-21 14:03, asked for by alice
+    ");
+}
+
+#[test]
+fn maintenance_that_is_not_what_was_ordered_is_a_problem() {
+    let mut view = fixtures::status_in_maintenance();
+    view.maintenance.as_mut().unwrap().closed = false;
+    assert_snapshot!(status(&view, &look()).lines().take(3).collect::<Vec<_>>().join("\n"), @r"
+    tsh-erp is at release 42 (3f2c1a9d): not healthy
+      problem:    olga ordered maintenance, and nobody is kept out; `tsh-agent
+                  maintenance on` closes again
+    ");
+    view.maintenance = Some(MaintenanceNow { closed: true, by: None, reason: String::new(), since: None });
+    assert_snapshot!(status(&view, &look()).lines().take(3).collect::<Vec<_>>().join("\n"), @r"
+    tsh-erp is at release 42 (3f2c1a9d): not healthy
+      problem:    nginx answers 503 because of a file put there by hand; `tsh-agent
+                  check`
     ");
 }

@@ -65,7 +65,7 @@ pub struct ForgeApi {
     pub token: Option<PathBuf>,
 }
 
-/// What a person, or the end of a deployment, has put in the way of all that come.
+/// What a person, or the end of a deployment, has put in the way: of deployments, or of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HoldKind {
@@ -75,9 +75,14 @@ pub enum HoldKind {
     Freeze,
     /// No trigger deploys.
     Pause,
+    /// People are kept out: nginx answers 503. Deployments go on behind it, so no gate asks for it.
+    Maintenance,
 }
 
 impl HoldKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Lock, Self::Freeze, Self::Pause, Self::Maintenance];
+
     /// The stored word.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -85,6 +90,7 @@ impl HoldKind {
             Self::Lock => "lock",
             Self::Freeze => "freeze",
             Self::Pause => "pause",
+            Self::Maintenance => "maintenance",
         }
     }
 }

@@ -105,6 +105,26 @@ fn init_and_install_again_change_nothing() {
 }
 
 #[test]
+fn a_monitoring_system_finds_the_numbers() {
+    let server = Server::ready();
+    let folder = "/var/lib/prometheus/node-exporter";
+    server.ok(&format!("mkdir -p {folder} && /opt/tsh-agent/packaging/deb/postinst configure again"));
+    server.agent("deploy v/good2").ok();
+    let id = server.newest();
+    // The one who collects is nobody's friend.
+    let collected = || server.ok(&format!("runuser -u nobody -- cat {folder}/tsh-agent.prom"));
+    let line = format!("tsh_agent_last_deployment_number{{app=\"tsh-erp\"}} {id}");
+    let file = until("the file tells of it", seconds(20), || Some(collected()).filter(|text| text.contains(&line)));
+    let count = "tsh_agent_deployments_total{app=\"tsh-erp\",kind=\"deploy\",result=\"deployed\"} 2";
+    assert!(file.contains(count) && file.contains("step=\"build\""), "{file}");
+    let printed = server.sh_as("olga", "tsh-agent metrics").ok();
+    assert!(printed.contains(count) && printed.ends_with("# EOF"), "{printed}");
+    // Nothing is counted anew, and nothing is forgotten.
+    server.ok("systemctl restart tsh-agent");
+    assert!(server.sh_as("olga", "tsh-agent metrics").ok().contains(count));
+}
+
+#[test]
 fn a_check_finds_nothing_wrong_and_names_what_is() {
     let server = Server::ready();
     server.agent("check").ok();

@@ -107,7 +107,10 @@ fn removed_and_purged(machine: &Machine) {
     machine.ok("touch /srv/tsh-erp/links/closed");
     let said = machine.sh("apt-get remove -y -q tsh-agent 2>&1");
     assert!(said.code != 0 && said.out.contains("closed is there"), "nobody would open the door: {said:?}");
-    machine.ok("rm /srv/tsh-erp/links/closed");
+    machine.ok("mv /srv/tsh-erp/links/closed /srv/tsh-erp/links/maintenance");
+    let said = machine.sh("apt-get remove -y -q tsh-agent 2>&1");
+    assert!(said.code != 0 && said.out.contains("maintenance is there"), "nor end the maintenance: {said:?}");
+    machine.ok("rm /srv/tsh-erp/links/maintenance");
     machine.ok("apt-get remove -y -q tsh-agent");
     assert_eq!(machine.sh("command -v tsh-agent").code, 1);
     machine.ok(&format!("test -e /var/lib/tsh-agent/state.db && test -e {SETTINGS}"));
