@@ -87,7 +87,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let spans =
         text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2));
     let words = |line: &str| -> Vec<String> {
-        let line = line.split(" #").next().unwrap_or_default().trim();
+        let line = line.split(" #").next().unwrap_or_default().split(" | ").next().unwrap_or_default().trim();
         let line = ["sudo ", "ssh erp "].iter().fold(line, |line, before| line.strip_prefix(before).unwrap_or(line));
         // Placeholders and optional parts become something that could stand there.
         let line = line.replace("<app>", "tsh-erp").replace(['[', ']'], "").replace("--to DIR", "--to /srv/x");

@@ -334,6 +334,7 @@ fn every_field_of_every_view_is_in_the_manual() {
         is.lines().filter(|line| line.ends_with(" null")).map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
     };
     assert_eq!(views.iter().flat_map(unseen).collect::<Vec<_>>(), [""; 0]);
+    std::fs::write("/tmp/shapes.txt", views.iter().map(|(n, v)| format!("== {n}\n{v}")).collect::<String>()).unwrap(); // TEMP
     let names = |list: &[(&str, String)]| list.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(names(&told), names(&views));
     for ((name, told), (_, is)) in told.iter().zip(&views) {

@@ -134,6 +134,10 @@ async fn the_interface_is_a_promise() {
           <arg name="name" type="s" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="PushBackups">
+          <arg name="app" type="s" direction="in"/>
+          <arg type="u" direction="out"/>
+        </method>
         <method name="PruneBackups">
           <arg name="app" type="s" direction="in"/>
           <arg type="u" direction="out"/>
