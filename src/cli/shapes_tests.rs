@@ -20,6 +20,7 @@ use crate::model::metrics::{self, MetricsView};
 use crate::model::names::{DeploymentId, ReleaseId};
 use crate::model::notice::{Delivery, NoticeView};
 use crate::model::offsite::Sent;
+use crate::model::pin::Pin;
 use crate::model::quarantine::QuarantineView;
 use crate::model::rehearsal::{self, Held, Statement, Window};
 use crate::model::restore::RestoreView;
@@ -150,6 +151,7 @@ fn statuses() -> Vec<StatusView> {
     let maintenance = fixtures::status_in_maintenance().maintenance;
     let mut full = StatusView { maintenance, running: Some(DeploymentId(43)), ..fixtures::status_pushed() };
     full.verified = Some(ReleaseId(41));
+    full.pinned = vec![Pin { release: ReleaseId(39), reason: "audit".into(), by: "olga".into(), at: ASKED }];
     full.pushes.iter_mut().for_each(|push| push.deployment = Some(DeploymentId(42)));
     vec![full, fixtures::status_closed()]
 }
@@ -334,7 +336,6 @@ fn every_field_of_every_view_is_in_the_manual() {
         is.lines().filter(|line| line.ends_with(" null")).map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
     };
     assert_eq!(views.iter().flat_map(unseen).collect::<Vec<_>>(), [""; 0]);
-    std::fs::write("/tmp/shapes.txt", views.iter().map(|(n, v)| format!("== {n}\n{v}")).collect::<String>()).unwrap(); // TEMP
     let names = |list: &[(&str, String)]| list.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(names(&told), names(&views));
     for ((name, told), (_, is)) in told.iter().zip(&views) {

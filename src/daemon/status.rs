@@ -26,6 +26,8 @@ impl Daemon {
             None => None,
         };
         let good = self.store.good(&app).await.map_err(broken)?;
+        // Before the deployments: what is taken in between is then shown as one of them, and never as neither.
+        let pushes = self.waiting_pushes(&app).await.map_err(broken)?;
         let rows = self.store.history(Some(&app), 2).await.map_err(broken)?;
         let running = rows.iter().find(|row| row.ended.is_none()).map(|row| row.id);
         let states = self.unit_states(&settings).await?;
@@ -51,7 +53,7 @@ impl Daemon {
             maintenance: self.maintenance_of(&app).await?,
             schema: schema(&settings).await,
             running,
-            pushes: self.waiting_pushes(&app).await.map_err(broken)?,
+            pushes,
             pinned: self.store.pins(&app).await.map_err(broken)?,
             last: rows.into_iter().find(|row| row.ended.is_some()),
             revision: built.as_ref().map(|built| built.revision.clone()),
