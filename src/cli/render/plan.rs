@@ -204,7 +204,7 @@ fn expected(view: &PlanView) -> String {
                 Some(ms) => format!(", {} of it without service", when::lasted(*ms)),
                 None => String::new(),
             };
-            let from = if *from == 1 { "as the last one".to_owned() } else { format!("the median of {from}") };
+            let from = if *from == 1 { "as the only one so far".to_owned() } else { format!("the median of {from}") };
             format!("{}{down} ({from})", when::lasted(*total))
         }
     }

@@ -238,7 +238,7 @@ fn the_first_one() {
       commit:     Round the value added tax per line, as the law asks from next yea…
       packages:   requirements.txt says what is installed
       lane:       code only: no migration is pending
-      expected:   9.0 s, without a pause (as the last one)
+      expected:   9.0 s, without a pause (as the only one so far)
       release:    it is built: none of this commit is kept
       rollback:   no release is live that could be gone back to: what fails is
                   stopped
