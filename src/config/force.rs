@@ -135,6 +135,7 @@ fn looked_up(path: &str, settings: &Settings) -> Option<Value> {
         "backup.folders" => Some(settings.backup.folders.clone().into()),
         "probe.users" => settings.probe.users().map(Value::from),
         "gates.forge.api" => settings.gates.forge.as_ref().map(|forge| forge.api.clone().into()),
+        "offsite.endpoint" => settings.offsite.as_ref().map(|offsite| offsite.endpoint.clone().into()),
         _ => None,
     }
 }
@@ -221,6 +222,6 @@ mod tests {
             ]
             .contains(&path.as_str())
         });
-        assert_eq!(found, ["push.repository", "backup.folders", "gates.forge.api", "probe.users"]);
+        assert_eq!(found, ["push.repository", "backup.folders", "offsite.endpoint", "gates.forge.api", "probe.users"]);
     }
 }
