@@ -14,6 +14,7 @@ mod harness {
     pub mod load;
     pub mod machine;
     pub mod state;
+    pub mod store;
     pub mod verify;
     pub mod wait;
     pub mod writer;
@@ -29,6 +30,7 @@ mod scenarios {
     mod input;
     mod maintenance;
     mod notices;
+    mod offsite;
     mod operator;
     mod package;
     mod plan;
