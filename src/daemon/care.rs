@@ -171,6 +171,7 @@ impl Daemon {
                 tokio::time::sleep(super::AGAIN).await;
             }
             daemon.caring().remove(&app);
+            daemon.changes.send_replace(());
             daemon.make_room(&app);
             tell(&app, id, &care);
             // Only after a good end, or what fails would be tried again and again; and not after what a person asked for.

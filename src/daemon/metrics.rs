@@ -14,8 +14,9 @@ use crate::model::metrics::{
 use crate::model::names::App;
 use crate::model::view::{DeploymentView, HistoryRow};
 
-/// A file that is older than this tells that the core is gone.
-const EVERY: Duration = Duration::from_mins(1);
+/// A file that is older than this tells that the core is gone. All times in it are moments and not ages, so it need not be
+/// made anew while nothing happens, and an idle core sleeps.
+const EVERY: Duration = Duration::from_mins(15);
 /// A deployment has many changes; nobody looks more often than this.
 const PAUSE: Duration = Duration::from_secs(5);
 
