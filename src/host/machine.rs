@@ -168,17 +168,16 @@ impl World for Machine<'_> {
     async fn finish_step(&mut self, kind: &str, before: &Invocation, watched: &[Vigil]) -> Act<Report> {
         let unit = self.unit_of(kind);
         let mut changes = self.systemd.changes().await?;
-        let mut idle = 0;
         loop {
             let state = self.systemd.state(&unit).await?;
             match self.step_now(kind, before, &state) {
                 StepNow::Ended(_, report) => return Ok(*report),
-                // The job may not have begun yet; an assertion that fails never begins it.
-                StepNow::Idle => idle += 1,
-                StepNow::Running(_) => {}
-            }
-            if idle > 20 {
-                return Err(Cause::new(format!("{unit} did not start: {}", state.words())));
+                // However long its job waits; where there is none any more, as after an assertion that failed, nothing
+                // will ever begin it.
+                StepNow::Idle if !state.queued => {
+                    return Err(Cause::new(format!("{unit} did not start: {}", state.words())));
+                }
+                StepNow::Idle | StepNow::Running(_) => {}
             }
             if let Some(cause) = self.first_dead(watched).await? {
                 self.systemd.stop(&unit, STEP_STOP).await?;
@@ -186,7 +185,7 @@ impl World for Machine<'_> {
             }
             tokio::select! {
                 _ = changes.next() => {}
-                _ = tokio::time::sleep(if idle > 0 { BELT / 20 } else { BELT }) => {}
+                _ = tokio::time::sleep(BELT) => {}
                 Ok(()) = wanted(&self.abort), if !self.abort_noted => {
                     self.systemd.stop(&unit, STEP_STOP).await?;
                     return Ok(Report::Failed(Cause::new("stopped, because an abort was asked")));

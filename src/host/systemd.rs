@@ -62,6 +62,8 @@ pub struct State {
     pub since: u64,
     /// `NeedDaemonReload`: its file was changed since systemd read it.
     pub stale: bool,
+    /// `Job`: something was asked of it, and is not done yet.
+    pub queued: bool,
 }
 
 impl State {
@@ -153,6 +155,7 @@ impl Systemd {
             sub: text(&all, "SubState"),
             invocation: hexadecimal(&all, "InvocationID"),
             since: number(&all, "StateChangeTimestamp"),
+            queued: job(&all) != 0,
             ..State::default()
         };
         if unit.ends_with(".service") && state.load == "loaded" {
@@ -301,6 +304,12 @@ where
         .or_else(|| value.and_then(|value| value.downcast_ref::<u32>().ok()).map(i64::from))
         .or_else(|| value.and_then(|value| value.downcast_ref::<i32>().ok()).map(i64::from));
     number.and_then(|number| T::try_from(number).ok()).unwrap_or_default()
+}
+
+/// The number of the job that waits or runs; 0 if there is none.
+fn job(all: &HashMap<String, OwnedVariant>) -> u32 {
+    let job = all.get("Job").and_then(|value| <(u32, OwnedObjectPath)>::try_from(value.clone()).ok());
+    job.map_or(0, |(id, _)| id)
 }
 
 fn hexadecimal(all: &HashMap<String, OwnedVariant>, key: &str) -> String {

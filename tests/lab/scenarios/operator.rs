@@ -133,3 +133,14 @@ fn a_check_finds_nothing_wrong_and_names_what_is() {
     assert_ne!(said.code, 0, "{said:?}");
     assert!(format!("{}{}", said.out, said.err).contains("polkit"), "{said:?}");
 }
+
+#[test]
+fn a_step_that_systemd_starts_late_is_waited_for() {
+    let server = Server::ready();
+    server.ok("mkdir -p /run/systemd/system/tsh-agent-fetch@.service.d && \
+         printf '[Unit]\nAfter=late.service\n' > /run/systemd/system/tsh-agent-fetch@.service.d/late.conf && \
+         systemctl daemon-reload && \
+         systemd-run -q --no-block --unit=late --property=Type=oneshot sleep 10");
+    server.agent("deploy v/good2").ok();
+    server.verify(server.newest(), Verdict::Deployed);
+}
