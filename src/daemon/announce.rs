@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::News;
-use super::audit::Anchors;
+use super::{Daemon, News};
 use crate::events::Event;
 use crate::host::notify;
 use crate::model::gates::{Judgement, Ruling};
@@ -16,24 +15,15 @@ use crate::model::names::{App, DeploymentId, ReleaseId};
 use crate::model::notice::Moment;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
-use crate::store::Store;
 
-/// Tells until nobody writes any more.
-pub async fn announce(
-    bus: zbus::Connection,
-    store: Store,
-    anchors: Arc<Anchors>,
-    mut heard: mpsc::UnboundedReceiver<News>,
-    changes: watch::Sender<()>,
-    post: Arc<tokio::sync::Notify>,
-    pushes: Arc<tokio::sync::Notify>,
-) {
+/// Tells for as long as the core lives.
+pub(super) async fn announce(daemon: Arc<Daemon>, bus: zbus::Connection, mut heard: mpsc::UnboundedReceiver<News>) {
     while let Some((app, id, fact)) = heard.recv().await {
-        anchors.write().await;
+        daemon.anchors.write().await;
         // Without it the line has fewer fields, and is written all the same.
-        let journal = store.journal(id).await.unwrap_or_default();
+        let journal = daemon.store.journal(id).await.unwrap_or_default();
         log(&About::new(app.clone(), id, &journal, &fact), &fact);
-        changes.send_replace(());
+        daemon.changes.send_replace(());
         let state = word(&fact);
         notify::status(&match &fact {
             Fact::Ended { verdict, .. } => format!("ready; {app} deployment {id} {}", verdict.word()),
@@ -42,10 +32,10 @@ pub async fn announce(
         if let Err(error) = crate::api::changed(&bus, &app, id, &state).await {
             tracing::warn!("nobody could be told of {app} deployment {id}: {error}");
         }
-        post.notify_one();
+        daemon.post.notify_one();
         if matches!(&fact, Fact::Done { out: Output::Judged(judgement), .. } if waits(judgement)) {
             // It makes way for a push that came while it ran.
-            pushes.notify_one();
+            daemon.wake.notify_one();
         }
     }
 }

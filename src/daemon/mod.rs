@@ -63,7 +63,7 @@ struct Daemon {
     /// What waits of each application with pushes, and since when it is worth another attempt.
     attending: Mutex<HashMap<App, pushes::Attending>>,
     /// Something may have changed for a push that waits.
-    wake: Arc<tokio::sync::Notify>,
+    wake: tokio::sync::Notify,
     /// Something has changed that a program may have asked after.
     changes: watch::Sender<()>,
     /// Held while it is decided whether a deployment or a backup may begin.
@@ -74,8 +74,8 @@ struct Daemon {
     settled: tokio::sync::Notify,
     news: mpsc::UnboundedSender<News>,
     /// Wakes whoever tells people outside.
-    post: Arc<tokio::sync::Notify>,
-    anchors: Arc<audit::Anchors>,
+    post: tokio::sync::Notify,
+    anchors: audit::Anchors,
 }
 
 /// A deployment that runs now.
@@ -115,7 +115,7 @@ pub async fn run() -> Result<(), CoreError> {
     let bus = zbus::connection::Builder::system().build().await?;
     let systemd = Systemd::new(&bus).await?;
     let (news, heard) = mpsc::unbounded_channel();
-    let anchors = Arc::new(audit::Anchors::begin(&store).await?);
+    let anchors = audit::Anchors::begin(&store).await?;
     let daemon = Arc::new(Daemon {
         store,
         anchors,
@@ -124,26 +124,18 @@ pub async fn run() -> Result<(), CoreError> {
         running: Mutex::default(),
         caring: Mutex::default(),
         attending: Mutex::default(),
-        wake: Arc::default(),
+        wake: tokio::sync::Notify::new(),
         changes: watch::Sender::new(()),
         gate: tokio::sync::Mutex::default(),
         planning: tokio::sync::Mutex::default(),
         settled: tokio::sync::Notify::new(),
         news,
-        post: Arc::default(),
+        post: tokio::sync::Notify::new(),
     });
 
     let served =
         crate::api::serve(zbus::connection::Builder::system(), Arc::new(service::Service(Arc::clone(&daemon)))).await?;
-    tokio::spawn(announce::announce(
-        served.clone(),
-        daemon.store.clone(),
-        Arc::clone(&daemon.anchors),
-        heard,
-        daemon.changes.clone(),
-        Arc::clone(&daemon.post),
-        Arc::clone(&daemon.wake),
-    ));
+    tokio::spawn(announce::announce(Arc::clone(&daemon), served.clone(), heard));
     daemon.resume_all().await?;
     daemon.resume_cares().await?;
     daemon.resume_maintenance().await;

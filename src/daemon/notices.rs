@@ -5,22 +5,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-
 use super::{Daemon, views};
 use crate::config::{Channel, Notice, Settings};
-use crate::deploy::world::World;
 use crate::events::Event;
 use crate::host::chain;
-use crate::host::machine::{Machine, now};
-use crate::model::names::{DeploymentId, NoticeName};
+use crate::host::machine::now;
+use crate::model::journal::Cause;
+use crate::model::names::NoticeName;
 use crate::model::notice::{Delivery, EQUAL, Message, Moment, equal};
 use crate::model::outcome::Verdict;
-use crate::model::request::{Report, Request, Work};
+use crate::model::request::{Request, Work};
 use crate::model::step::Step;
 use crate::store::{Due, StoreError};
 
-/// Without news, and with nothing due, it looks this often all the same: the settings may be readable again.
+/// While something is open it looks this often: the settings may be readable again.
 const LOOK: Duration = Duration::from_mins(5);
 /// What a service is told at most of a sentence.
 const LONGEST: usize = 500;
@@ -37,7 +35,7 @@ pub(super) async fn tell(daemon: Arc<Daemon>) {
         };
         tokio::select! {
             () = daemon.post.notified() => {}
-            () = tokio::time::sleep(pause.min(LOOK)) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -72,7 +70,9 @@ impl Daemon {
         }
         let waiting = open.iter().flat_map(|due| &due.deliveries).filter(|delivery| delivery.is_waiting());
         let next = waiting.map(|delivery| delivery.due - now()).min();
-        Ok(next.map_or(LOOK, |next| Duration::from_millis(u64::try_from(next).unwrap_or_default())))
+        let next = next.map_or(LOOK, |next| Duration::from_millis(u64::try_from(next).unwrap_or_default()));
+        // Where nothing is to be told, whatever comes wakes.
+        Ok(if open.is_empty() { Duration::MAX } else { next.min(LOOK) })
     }
 
     /// Who is to be told of this moment.
@@ -106,10 +106,11 @@ impl Daemon {
         };
         let name = due.deliveries[place].notice.clone();
         let work = Work::Notify { notice: name.clone(), message: Box::new(message) };
-        let problem = self.run_notify(settings, due.deployment, work).await;
+        let request = Request { deployment: due.deployment, ..Request::alone(work) };
+        let told = self.run_alone(settings, &request).await;
         let delivery = &mut due.deliveries[place];
         let (app, id, moment) = (&due.app, due.deployment, due.moment.word());
-        let Err(problem) = problem else {
+        let Err(Cause { what: problem, .. }) = told else {
             delivery.sent();
             return Ok(());
         };
@@ -125,36 +126,6 @@ impl Daemon {
             tracing::warn!(tsh_app = %app, tsh_deployment = id.0, "{name} could not be told yet: {problem}");
         }
         Ok(())
-    }
-
-    /// Runs the step unit once.
-    async fn run_notify(&self, settings: &Settings, id: DeploymentId, work: Work) -> Result<(), String> {
-        let (_stop, stopped) = watch::channel(None);
-        let (_wakes, mut wake) = mpsc::unbounded_channel();
-        let mut machine = Machine {
-            settings: settings.clone(),
-            id,
-            written: 0,
-            store: self.store.clone(),
-            systemd: self.systemd.clone(),
-            boot: self.boot.clone(),
-            abort: stopped,
-            abort_noted: true,
-            wake: &mut wake,
-            superseded_by: None,
-            news: self.news.clone(),
-        };
-        let kind = work.kind();
-        let request = Request { deployment: id, ..Request::alone(work) };
-        let ended = async {
-            let before = machine.clear_step(kind).await?;
-            machine.begin_step(kind, &request).await?;
-            machine.finish_step(kind, &before, &[]).await
-        };
-        match ended.await {
-            Ok(Report::Done(_)) => Ok(()),
-            Ok(Report::Failed(cause)) | Err(cause) => Err(cause.what),
-        }
     }
 
     /// What is said, from the same journal as every screen.
@@ -199,6 +170,7 @@ fn is_overtaken(open: &[Due], at: usize, name: &NoticeName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::names::DeploymentId;
 
     #[test]
     fn an_old_state_does_not_come_after_a_newer_one() {

@@ -112,7 +112,7 @@ impl Daemon {
             return Err(Refusal::new(Kind::NotPossible, what).hint("`tsh-agent check` says what is full"));
         }
         let _one = self.planning.lock().await;
-        match self.find_out(settings, work).await {
+        match self.run_alone(settings, &Request::alone(work)).await {
             Ok(Output::Compared(compared)) => Ok(*compared),
             Ok(_) => Err(Refusal::internal("the step that reads the repository answered something else")),
             Err(cause) => {
@@ -125,14 +125,14 @@ impl Daemon {
         }
     }
 
-    /// Runs a step unit that belongs to no deployment and changes nothing that would have to be remembered.
-    pub(super) async fn find_out(&self, settings: &Settings, work: Work) -> Result<Output, Cause> {
+    /// Runs a step unit outside of any journal, for what need not be remembered.
+    pub(super) async fn run_alone(&self, settings: &Settings, request: &Request) -> Result<Output, Cause> {
         let (_stop, never) = watch::channel(None);
         let (_, mut nobody) = mpsc::unbounded_channel();
         let mut machine = self.machine(settings, DeploymentId(0), 0, never, &mut nobody);
-        let kind = work.kind();
+        let kind = request.work.kind();
         let before = machine.clear_step(kind).await?;
-        machine.begin_step(kind, &Request::alone(work)).await?;
+        machine.begin_step(kind, request).await?;
         match machine.finish_step(kind, &before, &[]).await? {
             Report::Done(output) => Ok(output),
             Report::Failed(cause) => Err(cause),

@@ -18,7 +18,7 @@ use crate::host::{chain, users};
 use crate::model::journal::{Cause, Goal, Order, Output};
 use crate::model::names::{App, Sha, Wanted};
 use crate::model::push::{self, Hint, Judgement, Push, PushState, PushView};
-use crate::model::request::Work;
+use crate::model::request::{Request, Work};
 use crate::model::trigger::Trigger;
 use crate::store::StoreError;
 
@@ -136,14 +136,14 @@ impl Daemon {
         }
     }
 
-    /// Begins what can begin; how long nothing else will.
+    /// Begins what can begin; how long nothing else will. Where nothing waits, whatever comes wakes.
     async fn look_at_pushes(self: &Arc<Self>) -> Result<Duration, StoreError> {
         let mut newest: BTreeMap<App, PushView> = BTreeMap::new();
         for push in self.store.waiting_pushes(None).await? {
             newest.insert(push.app.clone(), push);
         }
         let busy = self.store.busy().await?;
-        let mut next = BELT;
+        let mut next = if newest.is_empty() { Duration::MAX } else { BELT };
         for (app, push) in newest {
             // Its end wakes, and so does its waiting: one that only waits for its gates makes way for a newer revision,
             // unless a person has typed it.
@@ -221,7 +221,7 @@ impl Daemon {
 
     /// Where the remote's branch points to. Asking has no effect, so nothing of it has to be remembered.
     async fn ask(&self, settings: &Settings) -> Result<Sha, Cause> {
-        match self.find_out(settings, Work::Ask).await? {
+        match self.run_alone(settings, &Request::alone(Work::Ask)).await? {
             Output::Asked { revision } => Ok(revision),
             _ => Err(Cause::new("the step that asks the remote answered something else")),
         }
