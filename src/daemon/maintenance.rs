@@ -82,7 +82,11 @@ impl Daemon {
 
     /// Makes the files good that a crash kept from being made.
     pub(super) async fn resume_maintenance(&self) {
-        for app in crate::config::apps().unwrap_or_default() {
+        let apps = crate::config::apps().unwrap_or_else(|error| {
+            tracing::error!("what is in maintenance is not known: {error}");
+            Vec::new()
+        });
+        for app in apps {
             match self.maintenance_of(&app).await {
                 Ok(Some(MaintenanceNow { closed: false, .. })) => match files::set_maintenance(&app, true) {
                     Ok(()) => tracing::info!(tsh_app = %app, "{app} is closed for maintenance, as was ordered"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Daemon;
 use super::orders::broken;
-use crate::api::Refusal;
+use crate::api::{Kind, Refusal};
 use crate::host::{backups, files};
 use crate::model::metrics::{
     self, AppMetrics, BackupsTold, Ended, Format, LastEnded, MetricsView, NewestBackup, StepTook,
@@ -24,7 +24,7 @@ impl Daemon {
     /// Everything that is told.
     pub(super) async fn metrics(&self) -> Result<MetricsView, Refusal> {
         let ended = self.store.ended().await.map_err(broken)?;
-        let configured = crate::config::apps().unwrap_or_default();
+        let configured = crate::config::apps().map_err(|error| Refusal::new(Kind::Configuration, error.to_string()))?;
         // An application whose settings are gone has its past all the same.
         let apps: BTreeSet<App> = configured.into_iter().chain(ended.iter().map(|(app, _)| app.clone())).collect();
         let mut view = MetricsView { version: env!("CARGO_PKG_VERSION").to_owned(), apps: Vec::new() };

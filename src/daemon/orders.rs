@@ -68,7 +68,7 @@ impl Daemon {
     pub(super) async fn order_abort(self: &Arc<Self>, by: Caller, id: DeploymentId) -> Result<(), Refusal> {
         let journal = self.store.journal(id).await.map_err(broken)?;
         let Some((row, _)) = self.store.deployment(id).await.map_err(broken)? else {
-            return Err(Refusal::new(Kind::NotFound, format!("there is no deployment {id}")));
+            return Err(Refusal::no_deployment(id));
         };
         let committed = machine::committed(&journal);
         match journal.verdict() {

@@ -150,7 +150,7 @@ impl Core for Service {
     async fn output(&self, id: DeploymentId, step: Step, offset: u64) -> Result<(Vec<u8>, u64), Refusal> {
         let Some(kind) = step.unit_kind() else { return Ok((Vec::new(), offset)) };
         let Some((row, _)) = self.0.store.deployment(id).await.map_err(broken)? else {
-            return Err(Refusal::new(Kind::NotFound, format!("there is no deployment {id}")));
+            return Err(Refusal::no_deployment(id));
         };
         // A later deployment has written over it.
         let last = self.0.store.history(Some(&row.app), 1).await.map_err(broken)?;

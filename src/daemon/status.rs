@@ -87,9 +87,7 @@ impl Daemon {
     /// Everything about one deployment.
     pub(super) async fn view(&self, id: DeploymentId) -> Result<DeploymentView, Refusal> {
         let Some((row, wanted)) = self.store.deployment(id).await.map_err(broken)? else {
-            return Err(
-                Refusal::new(Kind::NotFound, format!("there is no deployment {id}")).hint("`tsh-agent history`")
-            );
+            return Err(Refusal::no_deployment(id));
         };
         let journal = self.store.journal(id).await.map_err(broken)?;
         let mut view = super::views::deployment(row, wanted, &journal);

@@ -214,12 +214,6 @@ impl Step {
         matches!(self, Gates | Inspect | Clearance | Rehearse | Probe | Bake | Reprobe)
     }
 
-    /// Whether it asks the gates, which may have the deployment wait.
-    #[must_use]
-    pub fn asks_gates(self) -> bool {
-        matches!(self, Gates | Clearance)
-    }
-
     /// Whether its failure leaves the result as it is.
     #[must_use]
     pub fn is_optional(self) -> bool {

@@ -257,7 +257,7 @@ impl Sim {
             Work::Restore { .. } => Some(Step::Load),
             Work::Migrate { .. } => Some(Step::Migrate),
             Work::Prune { .. } => Some(Step::Prune),
-            Work::Gates { .. } => self.step().filter(|step| step.asks_gates()),
+            Work::Gates { .. } => self.step().filter(|step| matches!(step, Step::Gates | Step::Clearance)),
             Work::Ask
             | Work::Plan { .. }
             | Work::Folders { .. }
