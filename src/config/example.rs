@@ -74,7 +74,7 @@ fn the_example_configures_the_sample_application() {
     assert_eq!((database.lane, database.backup, database.quarantine_days), (MigrationLane::Auto, true, 30));
     let ProbePlan { probes, deadline, interval, successes, bake, users } = settings.probe;
     assert_eq!(users.as_deref(), Some("http://127.0.0.1/health"));
-    assert_eq!((deadline, interval), (Duration::from_mins(1), Duration::from_millis(250)));
+    assert_eq!((deadline, interval), (Duration::from_mins(1), Duration::from_millis(100)));
     assert_eq!((successes, bake), (3, Duration::from_secs(10)));
     assert_eq!(
         probes,

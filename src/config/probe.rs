@@ -19,7 +19,7 @@ pub(super) fn read(table: &Table<'_>, with_database: bool) -> Read<ProbePlan> {
     let hour = Duration::from_hours(1);
     let deadline = table.optional("deadline", duration(second, hour))?.unwrap_or(Duration::from_mins(1));
     let interval =
-        table.optional("interval", duration(SHORTEST, Duration::from_mins(1)))?.unwrap_or(Duration::from_millis(250));
+        table.optional("interval", duration(SHORTEST, Duration::from_mins(1)))?.unwrap_or(Duration::from_millis(100));
     let successes = table.optional("successes", number(1..=100))?.unwrap_or(3);
     let bake = table.optional("bake", duration(second, hour))?.unwrap_or(Duration::from_secs(10));
     if interval * (successes - 1) >= deadline {

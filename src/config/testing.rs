@@ -79,7 +79,7 @@ pub fn settings() -> Settings {
         probe: ProbePlan {
             probes: vec![],
             deadline: Duration::from_secs(60),
-            interval: Duration::from_millis(250),
+            interval: Duration::from_millis(100),
             successes: 3,
             bake: Duration::from_secs(10),
             users: None,

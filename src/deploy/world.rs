@@ -87,9 +87,9 @@ pub trait World {
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 
-    /// Acknowledges an earlier run of a step unit, and tells the run that is left (none, as a rule).
+    /// Makes sure that nothing of a step unit runs, and tells its last run, which does not count from now on.
     async fn clear_step(&mut self, kind: &str) -> Act<Invocation>;
-    /// Writes the request and starts the step unit, without waiting.
+    /// Writes the request and starts the step unit anew, without waiting.
     async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()>;
     /// What a step unit is doing; `before` is a run that does not count.
     async fn look_step(&mut self, kind: &str, before: &Invocation) -> Act<StepNow>;

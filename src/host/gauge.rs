@@ -24,8 +24,8 @@ pub async fn begin(machine: &mut Machine<'_>, id: DeploymentId) {
         return;
     }
     let begun: Act<()> = async {
-        machine.clear_step(KIND).await?;
-        machine.begin_step(KIND, &Request { deployment: id, release: ReleaseId(0), work: Work::Gauge }).await
+        let after = machine.clear_step(KIND).await?;
+        machine.begin_step(KIND, &Request { deployment: id, release: ReleaseId(0), work: Work::Gauge { after } }).await
     }
     .await;
     if let Err(cause) = begun {
@@ -36,13 +36,15 @@ pub async fn begin(machine: &mut Machine<'_>, id: DeploymentId) {
 /// Ends it, and reads what it says.
 pub async fn end(machine: &mut Machine<'_>) -> Option<Felt> {
     let request = paths::request(&machine.settings.app, KIND);
+    let asked: Request = serde_json::from_slice(&std::fs::read(&request).ok()?).ok()?;
     std::fs::remove_file(&request).ok()?;
+    let Work::Gauge { after } = asked.work else { return None };
     let unit = machine.unit_of(KIND);
     let deadline = Instant::now() + END;
     let mut changes = machine.systemd.changes().await.ok()?;
     loop {
         let state = machine.systemd.state(&unit).await.ok()?;
-        match machine.step_now(KIND, &String::new(), &state) {
+        match machine.step_now(KIND, &after, &state) {
             StepNow::Ended(_, report) => {
                 return match *report {
                     Report::Done(Output::Felt(felt)) => Some(felt),

@@ -146,12 +146,10 @@ impl World for Machine<'_> {
     async fn clear_step(&mut self, kind: &str) -> Act<Invocation> {
         let unit = self.unit_of(kind);
         let state = self.systemd.state(&unit).await?;
-        match state.active.as_str() {
-            "inactive" => {}
-            "failed" => self.systemd.forget(&unit).await,
-            _ => self.systemd.stop(&unit, STEP_STOP).await?,
+        if !state.over() {
+            self.systemd.stop(&unit, STEP_STOP).await?;
         }
-        Ok(self.systemd.state(&unit).await?.invocation)
+        Ok(state.invocation)
     }
 
     async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {

@@ -27,7 +27,7 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 )]
 trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
-    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
@@ -71,6 +71,12 @@ impl State {
     #[must_use]
     pub fn up(&self) -> bool {
         matches!(self.active.as_str(), "active" | "reloading")
+    }
+
+    /// Nothing of it runs: it never did, it has failed, or its result is there to be read.
+    #[must_use]
+    pub fn over(&self) -> bool {
+        matches!((self.active.as_str(), self.sub.as_str()), ("inactive" | "failed", _) | ("active", "exited"))
     }
 
     /// As a person reads it.
@@ -145,7 +151,7 @@ impl Systemd {
     }
 
     async fn read(&self, unit: &str) -> zbus::Result<State> {
-        let path = self.manager.load_unit(unit).await?;
+        let path = object(unit)?;
         let all = self.properties(&path, UNIT).await?;
         let mut state = State {
             name: unit.to_owned(),
@@ -177,12 +183,13 @@ impl Systemd {
         reply.body().deserialize()
     }
 
-    /// Starts a unit without waiting; an earlier failure does not count against it.
+    /// Starts a step's unit without waiting. That its last run ended, with or without success, is acknowledged in the
+    /// same job: a run that ended well would otherwise stay, and nothing would start.
     ///
     /// # Errors
     /// If systemd refuses.
     pub async fn begin(&self, unit: &str) -> Result<(), Cause> {
-        self.manager.start_unit(unit, "fail").await.map_err(|error| failed("start", unit, &error))?;
+        self.manager.restart_unit(unit, "fail").await.map_err(|error| failed("start", unit, &error))?;
         Ok(())
     }
 
@@ -224,7 +231,7 @@ impl Systemd {
 
     /// When a timer fires next, in microseconds since 1970; `None` if it does not, or there is none.
     pub async fn next_elapse(&self, timer: &str) -> Option<u64> {
-        let path = self.manager.load_unit(timer).await.ok()?;
+        let path = object(timer).ok()?;
         let all = self.properties(&path, TIMER).await.ok()?;
         // Never is the largest number there is.
         Some(number::<u64>(&all, "NextElapseUSecRealtime")).filter(|us| (1..1 << 62).contains(us))
@@ -276,6 +283,19 @@ impl Systemd {
     }
 }
 
+/// Where a unit is on the bus. systemd loads it when it is asked there, so nothing has to be loaded first.
+fn object(unit: &str) -> zbus::Result<OwnedObjectPath> {
+    let mut path = format!("{PATH}/unit/");
+    for (at, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && at > 0) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    OwnedObjectPath::try_from(path)
+}
+
 fn failed(what: &str, unit: &str, error: &zbus::Error) -> Cause {
     let cause = Cause::new(format!("systemd would not {what} {unit}: {}", super::chain(error)));
     match error {
@@ -315,4 +335,17 @@ fn job(all: &HashMap<String, OwnedVariant>) -> u32 {
 fn hexadecimal(all: &HashMap<String, OwnedVariant>, key: &str) -> String {
     let bytes = all.get(key).and_then(|value| Vec::<u8>::try_from(value.clone()).ok()).unwrap_or_default();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_found_where_systemd_puts_it() {
+        let at = |unit| object(unit).unwrap().to_string();
+        let expected = "/org/freedesktop/systemd1/unit/tsh_2dagent_2dfetch_40tsh_2derp_2eservice";
+        assert_eq!(at("tsh-agent-fetch@tsh-erp.service"), expected);
+        assert_eq!(at("2fa_x.timer"), "/org/freedesktop/systemd1/unit/_32fa_5fx_2etimer");
+    }
 }

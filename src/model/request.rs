@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Cause, Output};
+use super::journal::{Cause, Invocation, Output};
 use super::names::{BackupName, DeploymentId, NoticeName, ReleaseId, SchemaRevision, Sha, UnitName, Wanted};
 use super::notice::Message;
 use super::slot::Slot;
@@ -144,7 +144,10 @@ pub enum Work {
         slot: Option<Slot>,
     },
     /// Ask as users do until the request is gone, and tell what they felt.
-    Gauge,
+    Gauge {
+        /// The run before, which felt something else.
+        after: Invocation,
+    },
     /// Tell somebody about a deployment. Where to, and with which secret, stands in root's configuration.
     Notify {
         /// Whom.
@@ -194,7 +197,7 @@ impl Work {
             Self::Restore { .. } => "restore",
             Self::Migrate { .. } => "migrate",
             Self::Probe { .. } => "probe",
-            Self::Gauge => "gauge",
+            Self::Gauge { .. } => "gauge",
             Self::Notify { .. } => "notify",
             Self::Prune { .. } => "prune",
         }

@@ -28,7 +28,7 @@ struct Asked {
 
 /// Asks until the request is gone.
 pub async fn run(job: &Job) -> Outcome {
-    let Work::Gauge = &job.request.work else { return Err(not_mine()) };
+    let Work::Gauge { .. } = &job.request.work else { return Err(not_mine()) };
     let users = job.settings.probe.users().ok_or_else(|| Cause::new("there is nothing that users ask over HTTP"))?;
     let client = lonely_client()?;
     let request = job.at(&paths::request(&job.settings.app, "gauge"));

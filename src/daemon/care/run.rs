@@ -44,10 +44,10 @@ pub async fn take<W: World, R: Record>(
         };
         let before = world.clear_step(kind).await;
         care.parts.push(begun(part, before.clone().unwrap_or_default()));
-        record.keep(care).await?;
         if let Err(cause) = before {
             return Ok(Err(cause));
         }
+        record.keep(care).await?;
         if let Err(cause) = world.begin_step(kind, &Request::alone(work)).await {
             return Ok(Err(cause));
         }

@@ -60,6 +60,8 @@ struct Run {
     invocation: Invocation,
     request: Request,
     ended: Option<Report>,
+    /// Whoever starts the unit anew knows of this run.
+    known: bool,
 }
 
 #[derive(Clone, Default)]
@@ -264,7 +266,7 @@ impl Sim {
             | Work::Prove { .. }
             | Work::Push { .. }
             | Work::Forget { .. }
-            | Work::Gauge
+            | Work::Gauge { .. }
             | Work::Notify { .. } => None,
         }
     }
@@ -324,7 +326,7 @@ impl Sim {
             | Work::Prove { .. }
             | Work::Push { .. }
             | Work::Forget { .. }
-            | Work::Gauge
+            | Work::Gauge { .. }
             | Work::Notify { .. } => Output::Nothing,
             Work::Restore { .. } => {
                 let Some(room) = &mut self.disk.restored else {

@@ -65,20 +65,23 @@ impl World for Sim {
 
     async fn clear_step(&mut self, kind: &str) -> Act<Invocation> {
         self.tick().await;
-        if self.memory.steps.get(kind).is_some_and(|run| run.ended.is_none()) {
+        let Some(run) = self.memory.steps.get_mut(kind) else { return Ok(String::new()) };
+        if run.ended.is_none() {
             self.violations.push(format!("{kind} was cleared while it ran"));
         }
-        self.memory.steps.remove(kind);
-        Ok(String::new())
+        run.known = true;
+        Ok(run.invocation.clone())
     }
 
     async fn begin_step(&mut self, kind: &str, request: &Request) -> Act<()> {
         self.tick().await;
-        if self.memory.steps.contains_key(kind) {
+        if self.memory.steps.get(kind).is_some_and(|run| !run.known) {
             self.violations.push(format!("{kind} was started twice"));
         }
         let invocation = self.invocation();
-        self.memory.steps.insert(kind.to_owned(), Run { invocation, request: request.clone(), ended: None });
+        self.memory
+            .steps
+            .insert(kind.to_owned(), Run { invocation, request: request.clone(), ended: None, known: false });
         self.tick().await;
         Ok(())
     }
