@@ -61,7 +61,7 @@ pub fn parse(app: &App, file: &Path, text: &str) -> Result<Settings, ConfigError
     let rehearsal = rehearsal::read(&root.table("rehearsal")?)?;
     let probe = probe::read(&root.table("probe")?, database.is_some())?;
     someone_answers(&root, &service, &probe)?;
-    let keep_releases = retention.optional("keep_releases", number(1..=100))?.unwrap_or(5);
+    let keep_releases = retention.optional("keep_releases", number(1..=1000))?.unwrap_or(5);
     let notices = notices::read(&root.table("notices")?)?;
 
     Ok(Settings {

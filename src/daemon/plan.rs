@@ -11,13 +11,10 @@ use crate::database::Cluster;
 use crate::deploy::SPACE;
 use crate::deploy::world::World;
 use crate::host::files;
-use crate::model::journal::{Cause, Journal, Output};
+use crate::model::journal::{Cause, Output};
 use crate::model::names::{App, DeploymentId, SchemaRevision, Wanted};
 use crate::model::plan::{self, Compared, Live, PlanView, Rule};
 use crate::model::request::{Report, Request, Work};
-
-/// How many earlier deployments are looked through for a rehearsal.
-const EARLIER: u32 = 20;
 
 impl Daemon {
     /// What a deployment of `wanted`, or of the configured branch, would do now.
@@ -43,7 +40,7 @@ impl Daemon {
         if compared.migrations.unknown.is_some() && self.lives_ahead(&app, &to, current).await? {
             compared.migrations = plan::Migrations { unknown: None, trouble: None, ..compared.migrations };
         }
-        let earlier = self.earlier(&app).await?;
+        let earlier = self.store.earlier(&app).await.map_err(broken)?;
         let rehearsal = plan::rehearsed(&earlier, &compared.migrations.pending);
         let rule = settings.database.as_ref().map(|database| Rule {
             stop: database.lane == MigrationLane::Stop,
@@ -94,14 +91,6 @@ impl Daemon {
         schema: &[SchemaRevision],
     ) -> Result<bool, Refusal> {
         Ok(!schema.is_empty() && self.store.proven_on(app, revision, schema).await.map_err(broken)?)
-    }
-
-    async fn earlier(&self, app: &App) -> Result<Vec<(DeploymentId, Journal)>, Refusal> {
-        let mut journals = Vec::new();
-        for row in self.store.history(Some(app), EARLIER).await.map_err(broken)? {
-            journals.push((row.id, self.store.journal(row.id).await.map_err(broken)?));
-        }
-        Ok(journals)
     }
 
     /// What the repository says. One is asked after another: there is one unit, and nobody is in a hurry.

@@ -87,6 +87,11 @@ pub trait World {
     /// Waits before a failed step of a rollback is tried again.
     async fn pause(&mut self, attempt: usize);
 
+    /// The journal of the deployment that built this release; empty if there was none.
+    async fn journal_of(&mut self, release: ReleaseId) -> Act<Journal>;
+    /// What the manifest of a sealed release says of these files and folders of it, but for compiled Python.
+    async fn sealed(&mut self, release: ReleaseId, places: &[PathBuf]) -> Act<Vec<String>>;
+
     /// Makes sure that nothing of a step unit runs, and tells its last run, which does not count from now on.
     async fn clear_step(&mut self, kind: &str) -> Act<Invocation>;
     /// Writes the request and starts the step unit anew, without waiting.

@@ -20,12 +20,11 @@ use crate::model::names::{App, BackupName, DeploymentId, ReleaseId, SchemaRevisi
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot};
 use crate::paths;
-use crate::store::{Store, StoreError};
+use crate::steps::manifest;
+use crate::store::Store;
 
 /// Nobody waits longer than this for a signal that may have been missed.
 const BELT: Duration = Duration::from_secs(5);
-/// How many earlier deployments are looked at.
-const EARLIER: u32 = 20;
 /// Stopping a step kills it; this is for systemd itself.
 const STEP_STOP: Duration = Duration::from_secs(100);
 /// A slot ends by its own drain deadline; this is for what comes after it.
@@ -286,13 +285,18 @@ impl World for Machine<'_> {
     }
 
     async fn earlier(&mut self) -> Act<Vec<Journal>> {
-        let failed = |error: StoreError| Cause::new(super::chain(&error));
-        let rows = self.store.history(Some(&self.settings.app), EARLIER).await.map_err(failed)?;
-        let mut journals = Vec::new();
-        for row in rows.iter().filter(|row| row.id != self.id) {
-            journals.push(self.store.journal(row.id).await.map_err(failed)?);
-        }
-        Ok(journals)
+        let journals = self.store.earlier(&self.settings.app).await;
+        let journals = journals.map_err(|error| Cause::new(super::chain(&error)))?;
+        Ok(journals.into_iter().filter(|(id, _)| *id != self.id).map(|(_, journal)| journal).collect())
+    }
+
+    async fn journal_of(&mut self, release: ReleaseId) -> Act<Journal> {
+        let journal = self.store.journal(DeploymentId(release.0)).await;
+        journal.map_err(|error| Cause::new(super::chain(&error)))
+    }
+
+    async fn sealed(&mut self, release: ReleaseId, places: &[PathBuf]) -> Act<Vec<String>> {
+        manifest::of(&paths::release(&self.settings.app, release), places)
     }
 
     async fn room(&mut self, bytes: u64) -> Act<()> {

@@ -30,6 +30,9 @@ pub struct Inspected {
     /// Whether the release does not know the schema as it is, and was proven to live on it.
     #[serde(default)]
     pub ahead: bool,
+    /// Files and folders, below the working directory, that all this was read from; none where that is not known.
+    #[serde(default)]
+    pub places: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -50,7 +53,59 @@ impl Inspected {
             rehearse: false,
             scripts: Vec::new(),
             ahead: false,
+            places: Vec::new(),
         }
+    }
+
+    /// What an inspection of a release with the same migrations as this one would find on this schema, where that is
+    /// certain: the schema is what they lead to.
+    #[must_use]
+    pub fn again(&self, current: &[SchemaRevision]) -> Option<Self> {
+        let sorted = |revisions: &[SchemaRevision]| {
+            let mut revisions = revisions.to_vec();
+            revisions.sort();
+            revisions
+        };
+        if self.ahead || self.places.is_empty() || sorted(current) != sorted(&self.target) {
+            return None;
+        }
+        let nothing = Self::nothing(Lane::Code);
+        Some(Self {
+            current: current.to_vec(),
+            lane: Lane::Code,
+            pending: Vec::new(),
+            fingerprint: nothing.fingerprint,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revisions(names: &[&str]) -> Vec<SchemaRevision> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn only_what_led_to_this_very_schema_is_known_again() {
+        let pending = Pending { revision: "b".parse().unwrap(), title: String::new(), nontransactional: false };
+        let before = Inspected {
+            current: revisions(&["a"]),
+            target: revisions(&["b", "c"]),
+            pending: vec![pending],
+            fingerprint: Some("f".into()),
+            places: vec!["alembic.ini".into()],
+            ..Inspected::nothing(Lane::Fenced)
+        };
+        let again = before.again(&revisions(&["c", "b"])).unwrap();
+        assert_eq!((again.lane, again.pending.len(), again.fingerprint.clone()), (Lane::Code, 0, None));
+        assert_eq!(again.current, revisions(&["c", "b"]));
+        assert_eq!(before.again(&revisions(&["a"])), None);
+        assert_eq!(before.again(&revisions(&["b"])), None);
+        assert_eq!(Inspected { ahead: true, ..before.clone() }.again(&revisions(&["b", "c"])), None);
+        assert_eq!(Inspected { places: Vec::new(), ..before }.again(&revisions(&["b", "c"])), None);
     }
 }
 

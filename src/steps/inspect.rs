@@ -25,6 +25,7 @@ enum Answer {
     Unknown { revisions: Vec<SchemaRevision> },
     Pending(Pending),
     Script(Script),
+    Places { paths: Vec<String> },
     Broken { why: String },
 }
 
@@ -36,7 +37,7 @@ pub async fn run(job: &Job) -> Outcome {
     let Work::Inspect { current, proven } = &job.request.work else { return Err(not_mine()) };
     let nothing = Inspected { current: current.clone(), ..Inspected::nothing(Lane::Code) };
     let Some(database) = &job.settings.database else { return Ok(Output::Inspected(nothing)) };
-    let Found { target, pending, scripts, ahead } = look(&Tool::of(job), database, current, *proven).await?;
+    let Found { target, pending, scripts, ahead, places } = look(&Tool::of(job), database, current, *proven).await?;
     let lane = match (pending.is_empty(), database.lane) {
         (true, _) => Lane::Code,
         // The rehearsal may find a better one.
@@ -44,7 +45,7 @@ pub async fn run(job: &Job) -> Outcome {
         (false, MigrationLane::Stop) => Lane::Stop,
     };
     let (backup, rehearse) = (database.backup, database.rehearse);
-    Ok(Output::Inspected(Inspected { lane, target, pending, scripts, ahead, backup, rehearse, ..nothing }))
+    Ok(Output::Inspected(Inspected { lane, target, pending, scripts, ahead, places, backup, rehearse, ..nothing }))
 }
 
 /// What is found out about a release.
@@ -54,6 +55,7 @@ struct Found {
     pending: Vec<Pending>,
     scripts: Vec<Script>,
     ahead: bool,
+    places: Vec<String>,
 }
 
 async fn look(tool: &Tool, database: &Database, current: &[SchemaRevision], proven: bool) -> Result<Found, Cause> {
@@ -108,7 +110,7 @@ fn alembic(tool: &Tool, asked: &Asked<'_>, finished: &Finished) -> Result<Found,
         ..Cause::new(format!("Alembic cannot read the migrations of release {}: {why}", tool.release().display()))
             .hint(format!("see it yourself: cd {dir} && {python} -m alembic -c {ini} history"))
     };
-    let (mut heads, mut pending, mut scripts) = (None, Vec::new(), Vec::new());
+    let (mut heads, mut pending, mut scripts, mut places) = (None, Vec::new(), Vec::new(), Vec::new());
     for line in finished.lines.iter().filter_map(|line| line.strip_prefix(MARK)) {
         match serde_json::from_str(line).map_err(|error| unreadable(error.to_string()))? {
             Answer::Broken { why } => return Err(Cause { tail: Vec::new(), ..unreadable(why) }),
@@ -131,6 +133,7 @@ fn alembic(tool: &Tool, asked: &Asked<'_>, finished: &Finished) -> Result<Found,
             }
             Answer::Pending(migration) => pending.push(migration),
             Answer::Script(script) => scripts.push(script),
+            Answer::Places { paths } => places = paths,
         }
     }
     let Some(heads) = heads.filter(|_| finished.status.success()) else {
@@ -142,7 +145,7 @@ fn alembic(tool: &Tool, asked: &Asked<'_>, finished: &Finished) -> Result<Found,
             spaced(&heads)
         )));
     }
-    Ok(Found { target: heads, pending, scripts, ahead: false })
+    Ok(Found { target: heads, pending, scripts, ahead: false, places })
 }
 
 /// Lines such as `[ ]  shop.0002_price` are pending.

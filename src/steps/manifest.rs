@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -81,6 +81,27 @@ pub fn header(release: &Path) -> Result<Header, Cause> {
     serde_json::from_str(&line).map_err(|error| on(&path)(error.into()))
 }
 
+/// The lines about these files and folders of a sealed release, but for compiled Python, which has its time in it.
+pub fn of(release: &Path, places: &[PathBuf]) -> Result<Vec<String>, Cause> {
+    #[derive(Deserialize)]
+    struct Named {
+        path: String,
+    }
+    let places: Vec<String> = places.iter().map(|place| escaped(place)).collect();
+    let path = release.join(NAME);
+    let mut found = Vec::new();
+    for line in BufReader::new(File::open(&path).map_err(on(&path))?).lines().skip(1) {
+        let line = line.map_err(on(&path))?;
+        let Named { path: named } = serde_json::from_str(&line).map_err(|error| on(&path)(error.into()))?;
+        let inside =
+            |place: &String| named.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if places.iter().any(inside) && !named.contains("/__pycache__/") {
+            found.push(line);
+        }
+    }
+    Ok(found)
+}
+
 /// Reads the whole release and compares it with its manifest.
 pub fn verify(release: &Path) -> Result<Header, Cause> {
     let header = header(release)?;
@@ -102,4 +123,32 @@ pub fn verify(release: &Path) -> Result<Header, Cause> {
 
 fn escaped(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_place_are_those_of_it_and_below_it() {
+        let release = tempfile::tempdir().unwrap();
+        let file = |path: &str| Item {
+            path: path.into(),
+            kind: Kind::File { mode: 0o644, size: 1, sha256: format!("of {path}") },
+        };
+        let paths = ["a.ini", "a.ini.old", "m/v/1.py", "m/v/__pycache__/1.pyc", "m/v\n/2.py", "m/w/3.py"];
+        let items: Vec<Item> = paths.iter().map(|path| file(path)).collect();
+        let revision = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+        let (header, lines) = describe(ReleaseId(1), &revision, &items).unwrap();
+        write(release.path(), &header, &lines).unwrap();
+        let of = |places: &[&str]| {
+            let places: Vec<PathBuf> = places.iter().map(PathBuf::from).collect();
+            of(release.path(), &places).unwrap()
+        };
+        let found = of(&["a.ini", "m/v", "absent"]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("of a.ini\"") && found[1].contains("of m/v/1.py"), "{found:?}");
+        assert_eq!(of(&["m/v\n"]).len(), 1);
+        assert_eq!(of(&["a"]), Vec::<String>::new());
+    }
 }

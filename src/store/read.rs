@@ -10,6 +10,9 @@ use crate::model::names::{App, DeploymentId, ReleaseId, Sha};
 use crate::model::trigger::Trigger;
 use crate::model::view::HistoryRow;
 
+/// How many deployments tell what the next one will be like.
+const EARLIER: u32 = 20;
+
 impl Store {
     /// The journal of a deployment; empty if there is no such deployment.
     ///
@@ -28,6 +31,18 @@ impl Store {
             Ok(Entry { at: row.get(1), boot: row.get(2), fact })
         };
         Ok(Journal(rows.into_iter().map(entry).collect::<Result<_, _>>()?))
+    }
+
+    /// The journals of the application's last deployments, the newest first.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn earlier(&self, app: &App) -> Result<Vec<(DeploymentId, Journal)>, StoreError> {
+        let mut journals = Vec::new();
+        for row in self.history(Some(app), EARLIER).await? {
+            journals.push((row.id, self.journal(row.id).await?));
+        }
+        Ok(journals)
     }
 
     /// Deployments that have not ended, with their applications.

@@ -1,5 +1,6 @@
 //! The core's half of each step.
 
+pub mod alike;
 pub mod database;
 pub mod gates;
 pub mod link;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{database, rehearse, restore, slots, units};
+use super::{alike, database, rehearse, restore, slots, units};
 use crate::config::Role;
 use crate::deploy::act::Seen;
 use crate::deploy::engine::Engine;
@@ -37,6 +37,11 @@ pub async fn run<W: World>(engine: &mut Engine<'_, W>, step: Step, before: &Befo
     }
     if step == Step::Load {
         restore::make_room(engine).await?;
+    }
+    if step == Step::Inspect
+        && let Some(inspected) = alike::inspected(engine).await?
+    {
+        return conclude(engine, step, Report::Done(Output::Inspected(inspected))).await;
     }
     let request = request(engine, step).await?;
     engine.world.begin_step(kind(step), &request).await?;

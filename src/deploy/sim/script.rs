@@ -28,6 +28,8 @@ pub struct Script {
     pub superseded: bool,
     /// The intent of this step never reaches the disk.
     pub lost_intent: Option<Step>,
+    /// The migrations are those of the running release.
+    pub alike: bool,
 }
 
 /// A scenario in which nothing goes wrong.
@@ -45,4 +47,5 @@ pub const GOOD: Script = Script {
     quarantined: false,
     superseded: false,
     lost_intent: None,
+    alike: false,
 };

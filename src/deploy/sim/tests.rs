@@ -190,6 +190,7 @@ fn scripts() -> Vec<Script> {
             }
         }
     }
+    scripts.extend([false, true].map(|slots| Script { slots, alike: true, ..GOOD }));
     let restore = Script { restore: true, ..GOOD };
     for half in [false, true] {
         let base = Script { half, ..restore.clone() };
@@ -251,6 +252,16 @@ fn every_failure_and_every_crash_ends_whole() {
     );
     println!("{runs} runs, all whole");
     assert!(runs > 50_000, "{runs} runs are too few to mean anything");
+}
+
+#[test]
+fn migrations_that_are_known_are_not_inspected_again() {
+    let runs = |script: Script| {
+        let (sim, verdict, _) = go_on(Sim::new(script), &settings(false), &[], machine::next);
+        assert_eq!(verdict, Verdict::Deployed);
+        sim.disk.runs
+    };
+    assert_eq!(runs(Script { alike: true, ..GOOD }), runs(GOOD) - 1);
 }
 
 #[test]

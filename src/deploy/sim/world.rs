@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Db, ID, Run, Sim, link_of, rev};
+use super::{Db, ID, OLD, Run, Sim, link_of, rev};
 use crate::deploy::world::{Act, Halted, StepNow, UnitNow, Vigil, Woken, World};
 use crate::model::gates::{Hold, HoldKind, Quarantined, Standing};
-use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Invocation, Journal};
+use crate::model::journal::{Boot, Cause, Entry, Fact, Felt, Inspected, Invocation, Journal, Output};
 use crate::model::lane::Lane;
 use crate::model::leaving::Leaving;
 use crate::model::names::{BackupName, DeploymentId, ReleaseId, SchemaRevision, Sha, UnitName};
 use crate::model::request::{Report, Request};
 use crate::model::slot::{Link, Slot};
+use crate::model::step::Step;
 
 impl World for Sim {
     async fn append(&mut self, fact: Fact) -> Result<(), Halted> {
@@ -221,6 +222,21 @@ impl World for Sim {
 
     async fn proven_backup(&mut self, _schema: &[SchemaRevision]) -> Act<BackupName> {
         Ok("1-20261121T031500Z".parse().unwrap())
+    }
+
+    async fn journal_of(&mut self, release: ReleaseId) -> Act<Journal> {
+        self.tick().await;
+        let inspected =
+            Inspected { target: vec![rev("0")], places: vec!["alembic".to_owned()], ..Inspected::nothing(Lane::Code) };
+        let out = Output::Inspected(inspected);
+        let fact = Fact::Done { step: Step::Inspect, out };
+        let known = self.script.alike && release == OLD;
+        Ok(Journal(known.then(|| Entry { at: 0, boot: self.boot(), fact }).into_iter().collect()))
+    }
+
+    async fn sealed(&mut self, _release: ReleaseId, _places: &[PathBuf]) -> Act<Vec<String>> {
+        self.tick().await;
+        Ok(vec!["alembic/versions/0.py".to_owned()])
     }
 
     async fn earlier(&mut self) -> Act<Vec<Journal>> {

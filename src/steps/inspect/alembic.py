@@ -35,6 +35,12 @@ def digest(path):
         return hashlib.sha256(file.read().replace(b"\r\n", b"\n")).hexdigest()
 
 
+def places(scripts, ini):
+    """All that the answer was read from. Empty where compiled scripts count, or where Alembic does not tell."""
+    folders = [] if scripts.sourceless else getattr(scripts, "_version_locations", [])
+    return [os.path.relpath(place) for place in [ini, "pyproject.toml", *folders]] if folders else []
+
+
 def look(ini, current):
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -48,6 +54,7 @@ def look(ini, current):
         tell(kind="script", revision=script.revision, file=os.path.relpath(script.path), sha256=digest(script.path))
     heads = list(scripts.get_heads())
     tell(kind="heads", revisions=heads)
+    tell(kind="places", paths=places(scripts, ini))
     unknown = [revision for revision in current if revision not in known]
     if unknown:
         tell(kind="unknown", revisions=unknown)
