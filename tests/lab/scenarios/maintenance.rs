@@ -90,6 +90,6 @@ fn an_application_whose_deployments_need_no_door_has_one_too() {
     until("people come in", seconds(20), || (people_get(&server).0 == "200").then_some(()));
     // Where nginx does not read it, that is a warning, and nothing that keeps a deployment from being good.
     server.ok("sed -i '/snippets.tsh-agent/d' /etc/nginx/sites-enabled/* && nginx -s reload");
-    let said = server.agent("check");
+    let said = server.agent("check --json");
     assert!(said.out.contains("`maintenance on` would keep nobody out"), "{said:?}");
 }
