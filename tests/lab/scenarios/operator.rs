@@ -119,6 +119,22 @@ fn a_monitoring_system_finds_the_numbers() {
     assert!(file.contains(count) && file.contains("step=\"build\""), "{file}");
     let printed = server.sh_as("olga", "tsh-agent metrics").ok();
     assert!(printed.contains(count) && printed.ends_with("# EOF"), "{printed}");
+    // The same over the local socket, for who is in the group, and for nobody else.
+    let ask = |user: &str, more: &str| {
+        server.sh(&format!(
+            "runuser -u {user} -- curl -sS -m 20 -w '\\n%{{http_code}} %{{content_type}}' --unix-socket /run/tsh-metrics.sock {more}"
+        ))
+    };
+    server.ok("useradd -r collector && usermod -aG tsh-agent-metrics collector");
+    let said = ask("collector", "http://localhost/metrics").ok();
+    let (text, told) = said.rsplit_once('\n').unwrap();
+    assert_eq!(told, "200 application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(text.contains(count) && text.trim_end().ends_with("# EOF"), "{text}");
+    assert!(text.contains("tsh_agent_deployment_duration_seconds_bucket"), "{text}");
+    assert!(text.contains("tsh_agent_deployment_downtime_seconds_count"), "{text}");
+    assert_ne!(ask("nobody", "http://localhost/metrics").code, 0, "strangers are not let in");
+    assert!(ask("collector", "http://localhost/").ok().ends_with("404 text/plain; charset=utf-8"));
+    assert!(ask("collector", "-d x http://localhost/metrics").ok().ends_with("405 text/plain; charset=utf-8"));
     // Nothing is counted anew, and nothing is forgotten.
     server.ok("systemctl restart tsh-agent");
     assert!(server.sh_as("olga", "tsh-agent metrics").ok().contains(count));
