@@ -106,7 +106,7 @@ pub struct StepView {
     pub began: i64,
     /// How long it took, in milliseconds, once it has ended.
     pub took: Option<i64>,
-    /// What came of it, in a few words.
+    /// What came of it, in a few words; while it runs, how far it is, where that has a size.
     pub detail: String,
     /// How long it takes as a rule, in milliseconds, where earlier deployments tell; only while it runs.
     #[serde(default)]

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::model::backup as model;
 use crate::model::journal::Cause;
+use crate::model::size::size;
+use crate::steps::advance::Metered;
 use crate::steps::backup::DUMP;
 use crate::steps::child::plain;
 use crate::steps::files;
@@ -91,7 +93,8 @@ impl Reader {
     }
 
     fn pipe(&self, mut to: impl Write) -> Result<u64, Pipe> {
-        let mut from = self.keys.decompressed(&self.dump).map_err(Pipe::From)?;
+        let from = self.keys.decompressed(&self.dump).map_err(Pipe::From)?;
+        let mut from = Metered::new(from, size(self.raw_bytes));
         let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
         loop {
             let count = from.read(&mut buffer).map_err(Pipe::From)?;
