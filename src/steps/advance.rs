@@ -44,15 +44,16 @@ impl Advance {
 /// Reads on, and tells how much of it was read.
 pub struct Metered<R> {
     from: R,
+    doing: &'static str,
     done: u64,
     all: String,
     advance: Advance,
 }
 
 impl<R> Metered<R> {
-    /// `all` is what will have been read in the end, for people.
-    pub fn new(from: R, all: String) -> Self {
-        Self { from, done: 0, all, advance: Advance::new() }
+    /// `doing` is what is done with it, as in "restored 3 MB", and `all` what will have been read in the end.
+    pub fn new(from: R, doing: &'static str, all: String) -> Self {
+        Self { from, doing, done: 0, all, advance: Advance::new() }
     }
 }
 
@@ -60,8 +61,8 @@ impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.done += count as u64;
-        let (done, all) = (self.done, &self.all);
-        self.advance.tell(|| format!("{} of {all}", size(done)));
+        let (doing, done, all) = (self.doing, self.done, &self.all);
+        self.advance.tell(|| format!("{doing} {} of {all}", size(done)));
         Ok(count)
     }
 }
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_read_whole_and_counted() {
-        let mut from = Metered::new(&b"seven b"[..], "7 B".into());
+        let mut from = Metered::new(&b"seven b"[..], "read", "7 B".into());
         let mut read = String::new();
         assert_eq!((from.read_to_string(&mut read).unwrap(), from.done, read.as_str()), (7, 7, "seven b"));
     }

@@ -54,9 +54,9 @@ pub fn dump(
         lines.inspect(|line| say(line)).collect::<Vec<_>>()
     });
     let written = match child.stdout.take() {
-        Some(stdout) => {
-            seal.compressed(out).and_then(|encoder| pipe(Metered::new(stdout, format!("~{}", words(size))), encoder))
-        }
+        Some(stdout) => seal
+            .compressed(out)
+            .and_then(|encoder| pipe(Metered::new(stdout, "dumped", format!("~{}", words(size))), encoder)),
         None => Err(std::io::Error::other("pg_dump has no output")),
     };
     if written.is_err() {
