@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gates::Answer;
+use super::gates::{Answer, Hold};
 use super::journal::{Cause, Felt, Invocation, Pending};
 use super::lane::Lane;
 use super::leaving::Leaving;
@@ -188,6 +188,9 @@ pub struct StatusView {
     /// Releases that are kept until somebody says otherwise.
     #[serde(default)]
     pub pinned: Vec<Pin>,
+    /// A lock, a freeze, a pause: what holds deployments back because somebody, or a failure, put it there.
+    #[serde(default)]
+    pub held: Vec<Hold>,
 }
 
 /// People are kept out, or are meant to be.

@@ -20,7 +20,7 @@ pub struct Advance {
 impl Advance {
     /// What is soon over says nothing.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self { next: Instant::now() + EVERY }
     }
 
@@ -53,7 +53,7 @@ pub struct Metered<R> {
 impl<R> Metered<R> {
     /// `doing` is what is done with it, as in "restored 3 MB", and `all` what will have been read in the end.
     pub fn new(from: R, doing: &'static str, all: String) -> Self {
-        Self { from, doing, done: 0, all, advance: Advance::new() }
+        Self { from, doing, done: 0, all, advance: Advance::begin() }
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn it_is_told_now_and_then_in_a_form_that_is_for_the_core() {
-        let mut advance = Advance::new();
+        let mut advance = Advance::begin();
         let begin = advance.next;
         let mut at = |ms| advance.line(begin + Duration::from_millis(ms), || format!("{ms} of 900"));
         let told = [0, 1, 499, 500, 501, 5_000].map(&mut at);

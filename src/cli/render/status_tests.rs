@@ -60,6 +60,22 @@ fn an_application_behind_a_closed_door() {
 }
 
 #[test]
+fn what_holds_deployments_back_is_told_with_what_lifts_it() {
+    let mut view = fixtures::status();
+    view.held = fixtures::held();
+    let text = status(&view, &look());
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("  held:")).take(5).collect();
+    assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn a_restore_was_not_deployed() {
+    let mut view = fixtures::status();
+    view.last.as_mut().unwrap().kind = "restore".into();
+    assert!(status(&view, &look()).contains("last:       restore 42: done, "));
+}
+
+#[test]
 fn releases_that_are_pinned_are_told_with_the_reason() {
     let mut view = fixtures::status();
     let pin = |release, reason: &str| Pin {

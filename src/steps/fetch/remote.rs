@@ -157,7 +157,7 @@ impl Talk<'_> {
         let mut callbacks = RemoteCallbacks::new();
         callbacks.credentials(|_, user, kinds| self.credentials(user, kinds));
         callbacks.certificate_check(|cert, _| self.certificate(cert));
-        let mut advance = Advance::new();
+        let mut advance = Advance::begin();
         callbacks.transfer_progress(move |progress| {
             advance.tell(|| far(&progress));
             self.in_time()
