@@ -17,7 +17,7 @@ pub fn status(view: &StatusView, look: &Look) -> String {
     let mut out = format!("{}: {}\n", head(view), look.paint(tone, word));
     out += &fields("problem", &problems, look);
     if !problems.is_empty() && view.running.is_none() {
-        out += &field("hint", "`sudo tsh-agent check` looks at everything, and says what mends it", look);
+        out += &field("hint", "`sudo tsh-agent check` names what is wrong, and what mends it", look);
     }
     out +=
         &field("closed", &view.maintenance.as_ref().and_then(|now| maintenance(now, look)).unwrap_or_default(), look);
