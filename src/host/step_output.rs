@@ -46,14 +46,17 @@ pub fn last_lines(app: &App, kind: &str, count: usize) -> Vec<String> {
 /// How far a step is that began at `since`, in milliseconds since 1970 (UTC), if that is what it told last.
 #[must_use]
 pub fn progress(app: &App, kind: &str, since: i64) -> Option<String> {
-    let written = File::open(paths::output(app, kind)).ok()?.metadata().ok()?.modified().ok()?;
-    let written = written.duration_since(UNIX_EPOCH).ok()?.as_millis();
-    // Until PID 1 has emptied it, the file is that of the run before.
-    if written < u128::try_from(since).ok()? {
+    if !is_of(&File::open(paths::output(app, kind)).ok()?, since).ok()? {
         return None;
     }
     let text = tail(app, kind, LINE).ok()?;
     far(&text).map(str::to_owned)
+}
+
+/// Whether the file is of a run that began at `since`: until PID 1 has emptied it, it is that of the run before.
+fn is_of(file: &File, since: i64) -> io::Result<bool> {
+    let written = file.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(written.as_millis()).is_ok_and(|written| written >= since))
 }
 
 /// What the last whole line tells, if it tells how far the step is.
@@ -61,15 +64,19 @@ fn far(text: &str) -> Option<&str> {
     text.strip_suffix('\n')?.rsplit('\n').next()?.strip_prefix(MARK)?.strip_prefix(FAR)
 }
 
-/// A piece from `offset` on, and the offset after it. What is for the core is left out.
+/// A piece from `offset` on of what a step said that began at `since`, in milliseconds since 1970 (UTC), and the offset
+/// after it. What is for the core is left out.
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn piece(app: &App, kind: &str, offset: u64) -> io::Result<(Vec<u8>, u64)> {
+pub fn piece(app: &App, kind: &str, since: i64, offset: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut file = match File::open(paths::output(app, kind)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), offset)),
         other => other?,
     };
+    if !is_of(&file, since)? {
+        return Ok((Vec::new(), offset));
+    }
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     file.take(PIECE).read_to_end(&mut bytes)?;
@@ -132,6 +139,14 @@ mod tests {
             }
             assert_eq!(String::from_utf8(said).unwrap(), "one\ntwo\nthree\n", "in pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn what_lies_there_from_the_run_before_is_not_this_one_s() {
+        let file = tempfile::tempfile().unwrap();
+        let at = |ms| UNIX_EPOCH + std::time::Duration::from_millis(ms);
+        file.set_modified(at(5_000)).unwrap();
+        assert_eq!([4_999, 5_000, 5_001].map(|since| is_of(&file, since).unwrap()), [true, true, false]);
     }
 
     #[test]

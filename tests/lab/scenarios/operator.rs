@@ -157,6 +157,9 @@ fn a_step_that_systemd_starts_late_is_waited_for() {
          printf '[Unit]\nAfter=late.service\n' > /run/systemd/system/tsh-agent-fetch@.service.d/late.conf && \
          systemctl daemon-reload && \
          systemd-run -q --no-block --unit=late --property=Type=oneshot sleep 10");
-    server.agent("deploy v/good2").ok();
+    let said = server.agent("deploy -v v/good2").ok();
     server.verify(server.newest(), Verdict::Deployed);
+    // What the run before has said lies there until then, and is not this one's.
+    let old = &server.old().revision[..8];
+    assert!(!said.contains(&format!(" of {old}")) && said.contains("| fetching from "), "{said}");
 }
