@@ -13,6 +13,7 @@ pub mod init;
 pub mod logging;
 pub mod model;
 pub mod paths;
+pub mod scrape;
 pub mod steps;
 pub mod store;
 pub mod webhook;

@@ -199,6 +199,7 @@ fn instances() -> impl Iterator<Item = String> {
         "tsh-agent-webhook.service",
         "tsh-backup@erp.service",
         "tsh-poll@erp.service",
+        "tsh-metrics@1.service",
         "tsh-mail@1.service",
     ];
     ours.map(str::to_owned).into_iter().chain(steps)
@@ -244,8 +245,14 @@ fn systemd_understands_every_line() {
     let tree = tree();
     let files: Vec<String> = instances()
         .chain(
-            ["tsh-agent-backup@erp.timer", "tsh-agent-poll@erp.timer", "tsh-agent-webhook.socket", "tsh-mail.socket"]
-                .map(str::to_owned),
+            [
+                "tsh-agent-backup@erp.timer",
+                "tsh-agent-poll@erp.timer",
+                "tsh-agent-webhook.socket",
+                "tsh-metrics.socket",
+                "tsh-mail.socket",
+            ]
+            .map(str::to_owned),
         )
         .map(|unit| tree.path().join(unit).to_str().unwrap().to_owned())
         .collect();

@@ -23,7 +23,7 @@ use crate::model::outcome::Exit;
 use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 10] = [
+const USERS: [&str; 11] = [
     "tsh-agent",
     "tsh-agent-fetch",
     "tsh-agent-gates",
@@ -33,6 +33,7 @@ const USERS: [&str; 10] = [
     "tsh-agent-rehearse",
     "tsh-agent-offsite",
     "tsh-agent-webhook",
+    "tsh-agent-metrics",
     "tsh-agent-notify",
 ];
 /// Takes letters for sendmail.

@@ -161,6 +161,7 @@ fn statuses() -> Vec<StatusView> {
     let maintenance = fixtures::status_in_maintenance().maintenance;
     let mut full = StatusView { maintenance, running: Some(DeploymentId(43)), ..fixtures::status_pushed() };
     full.verified = Some(ReleaseId(41));
+    full.held = fixtures::held();
     full.pinned = vec![Pin { release: ReleaseId(39), reason: "audit".into(), by: "olga".into(), at: ASKED }];
     full.pushes.iter_mut().for_each(|push| push.deployment = Some(DeploymentId(42)));
     vec![full, fixtures::status_closed()]

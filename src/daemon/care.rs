@@ -16,7 +16,7 @@ use crate::api::{Caller, Kind as Refused, Refusal};
 use crate::config::Settings;
 use crate::events::Event;
 use crate::host::machine::now;
-use crate::host::{backups, chain, files};
+use crate::host::{backups, chain, files, step_output};
 use crate::model::backup::BackupRow;
 use crate::model::care::{Care, CareView, Kind, Part};
 use crate::model::journal::Cause;
@@ -264,8 +264,9 @@ impl Daemon {
         let mut view = found.ok_or_else(|| Refusal::new(Refused::NotFound, format!("there is no backup run {id}")))?;
         let runs_here = self.caring().get(&view.app).is_some_and(|caring| caring.id == id);
         if let Some(part) = view.care.parts.last_mut().filter(|part| runs_here && part.state == "running") {
-            let said = crate::host::step_output::last_lines(&view.app, part.part.unit_kind(), 1);
-            part.detail = said.into_iter().next().unwrap_or_default();
+            let (app, kind) = (&view.app, part.part.unit_kind());
+            let far = step_output::progress(app, kind, part.began);
+            part.detail = far.or_else(|| step_output::last_lines(app, kind, 1).pop()).unwrap_or_default();
         }
         Ok(view)
     }

@@ -157,7 +157,9 @@ impl Core for Service {
         if last.first().is_none_or(|last| last.id != id) {
             return Ok((Vec::new(), offset));
         }
-        let piece = step_output::piece(&row.app, kind, offset);
+        let journal = self.0.store.journal(id).await.map_err(broken)?;
+        let Some(began) = journal.began(step) else { return Ok((Vec::new(), offset)) };
+        let piece = step_output::piece(&row.app, kind, began, offset);
         piece.map_err(|error| Refusal::new(Kind::Internal, format!("the output cannot be read: {error}")))
     }
 

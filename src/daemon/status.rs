@@ -5,8 +5,10 @@ use super::orders::broken;
 use crate::api::{Kind, Refusal};
 use crate::config::{Migrations, Role, Settings, Unit};
 use crate::database::Cluster;
+use crate::host::machine::now;
 use crate::host::systemd::State;
 use crate::host::{backups, files};
+use crate::model::gates::{Hold, HoldKind};
 use crate::model::journal::Journal;
 use crate::model::names::{App, DeploymentId, SchemaRevision};
 use crate::model::outcome::Verdict;
@@ -55,11 +57,20 @@ impl Daemon {
             running,
             pushes,
             pinned: self.store.pins(&app).await.map_err(broken)?,
+            held: self.held(&app).await?,
             last: rows.into_iter().find(|row| row.ended.is_some()),
             revision: built.as_ref().map(|built| built.revision.clone()),
             subject: built.map(|built| built.subject),
             app,
         })
+    }
+
+    /// What holds deployments back now. Maintenance does not, and is told by itself.
+    async fn held(&self, app: &App) -> Result<Vec<Hold>, Refusal> {
+        let mut holds = self.store.standing(app, None).await.map_err(broken)?.holds;
+        let is_over = |hold: &Hold| hold.until.is_some_and(|until| until <= now());
+        holds.retain(|hold| hold.kind != HoldKind::Maintenance && !is_over(hold));
+        Ok(holds)
     }
 
     /// What systemd says of each unit, in the order of the settings.

@@ -7,6 +7,7 @@ use crate::model::leaving::Leaving;
 use crate::model::machine::{self, Next};
 use crate::model::names::{ReleaseId, SchemaRevision};
 use crate::model::outcome::Verdict;
+use crate::model::size::size;
 use crate::model::step::Step;
 use crate::model::view::{DeploymentView, FailureView, HistoryRow, RunView, StepView};
 use crate::model::window;
@@ -211,14 +212,6 @@ pub fn detail(out: &Output) -> String {
 
 fn words(revisions: &[SchemaRevision]) -> String {
     revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B"),
-        10_000..10_000_000 => format!("{} kB", bytes / 1000),
-        _ => format!("{} MB", bytes / 1_000_000),
-    }
 }
 
 /// The failure that everything after it follows from; of an undo only if nothing else failed.

@@ -1,5 +1,7 @@
 //! What can be wrong with PostgreSQL, said so that a person knows where to look and what to do.
 
+use std::io::ErrorKind;
+
 use sqlx::postgres::PgDatabaseError;
 
 use super::AGENT;
@@ -112,7 +114,7 @@ impl DatabaseError {
     /// What `error` means that came while connecting.
     pub(super) fn connecting(socket: &str, role: &str, database: &str, error: &sqlx::Error) -> Self {
         let Some((code, why)) = server_said(error) else {
-            return Self::Down { socket: socket.into(), why: error.to_string() };
+            return Self::Down { socket: socket.into(), why: nobody_there(error) };
         };
         match code.as_str() {
             "3D000" => Self::NoDatabase(database.into()),
@@ -121,6 +123,15 @@ impl DatabaseError {
             "57P03" | "53300" => Self::Down { socket: socket.into(), why },
             _ => Self::NotLetIn { role: role.into(), database: database.into(), why },
         }
+    }
+}
+
+/// Why nobody answered, in fewer words than the library's.
+fn nobody_there(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound => "there is no socket".into(),
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => "nobody listens there".into(),
+        other => other.to_string(),
     }
 }
 

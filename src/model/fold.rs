@@ -1,7 +1,7 @@
 //! What a journal says: derived from its entries each time, never stored.
 
 use super::gates::Judgement;
-use super::journal::{Before, Boot, Cause, Fact, Felt, Fetched, Inspected, Journal, Order, Output};
+use super::journal::{Before, Boot, Cause, Entry, Fact, Felt, Fetched, Inspected, Journal, Order, Output};
 use super::lane::Lane;
 use super::outcome::Verdict;
 use super::rehearsal::Rehearsal;
@@ -49,6 +49,13 @@ impl Journal {
     #[must_use]
     pub fn boot_of(&self, step: Step) -> Option<&Boot> {
         self.0.iter().rev().find(|entry| entry.fact.step() == Some(step)).map(|entry| &entry.boot)
+    }
+
+    /// When the last attempt at `step` began, in milliseconds since 1970 (UTC).
+    #[must_use]
+    pub fn began(&self, step: Step) -> Option<i64> {
+        let intent = |entry: &&Entry| matches!(entry.fact, Fact::Intent { step: s, .. } if s == step);
+        self.0.iter().rev().find(intent).map(|entry| entry.at)
     }
 
     /// The place of the last entry about `step`; 0 if there is none.

@@ -1,6 +1,8 @@
 //! What a monitoring system is told: numbers and moments, in the text format of Prometheus, which node_exporter reads from
 //! a file, and in OpenMetrics.
 
+mod spread;
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use super::backup::Level;
 use super::names::{App, DeploymentId};
 use super::outcome::Verdict;
 use super::step::Step;
+pub use spread::{Spread, Within};
 
 /// Everything that is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +56,30 @@ pub struct Ended {
     pub count: u64,
     /// What they took together, in milliseconds, from the order to the end.
     pub took: i64,
+    /// How many of them took at most so long, the shortest first.
+    #[serde(default)]
+    pub within: Vec<Within>,
+    /// For how long users got no good answer, where that was measured.
+    #[serde(default)]
+    pub downtime: Option<Spread>,
+}
+
+impl Ended {
+    /// No deployment yet.
+    #[must_use]
+    pub fn none(kind: &str, result: &str) -> Self {
+        Self { kind: kind.into(), result: result.into(), count: 0, took: 0, within: Vec::new(), downtime: None }
+    }
+
+    /// One more: what it took, and for how long users got no good answer, in milliseconds.
+    pub fn add(&mut self, took: i64, downtime: Option<i64>) {
+        self.count += 1;
+        self.took += took;
+        spread::add(&mut self.within, &spread::TOOK, took);
+        if let Some(ms) = downtime {
+            self.downtime.get_or_insert_default().add(&spread::DOWN, ms);
+        }
+    }
 }
 
 /// The last deployment that has ended.
@@ -118,8 +145,8 @@ enum Kind {
     Gauge,
     /// Only ever grows.
     Counter,
-    /// A sum and a count.
-    Summary,
+    /// How many were at most so much, a sum and a count.
+    Histogram,
     /// Labels are what is told; the number is 1.
     Info,
     /// One label that may have one of several values; that one is 1.
@@ -153,9 +180,15 @@ pub fn text(view: &MetricsView, format: Format) -> String {
 fn families(view: &MetricsView) -> Vec<Family> {
     let mut build = Family::new("tsh_agent_build", Kind::Info, "The agent that runs.");
     build.samples.push(("_info", vec![("version", view.version.clone())], "1".to_owned()));
-    let told: [(Kind, &str, &str, Told); 17] = [
+    let told: [(Kind, &str, &str, Told); 18] = [
         (Kind::Counter, "tsh_agent_deployments", "Deployments that have ended.", deployments),
-        (Kind::Summary, "tsh_agent_deployment_duration_seconds", "From the order to the end.", durations),
+        (Kind::Histogram, "tsh_agent_deployment_duration_seconds", "From the order to the end.", durations),
+        (
+            Kind::Histogram,
+            "tsh_agent_deployment_downtime_seconds",
+            "For how long users got no good answer in a deployment, where that was measured.",
+            downtimes,
+        ),
         (Kind::Gauge, "tsh_agent_deployment_running", "Whether a deployment runs.", |app| flag(app.running)),
         (Kind::Gauge, "tsh_agent_deployment_waiting", "Whether a deployment waits for its gates.", |app| {
             flag(app.waiting)
@@ -242,10 +275,15 @@ fn deployments(app: &AppMetrics) -> Vec<Sample> {
 }
 
 fn durations(app: &AppMetrics) -> Vec<Sample> {
-    let both = |ended: &Ended| {
-        [("_count", kinds(ended), ended.count.to_string()), ("_sum", kinds(ended), seconds(ended.took))]
-    };
-    app.ended.iter().flat_map(both).collect()
+    let all = |ended: &Ended| spread::samples(&kinds(ended), &ended.within, ended.count, seconds(ended.took));
+    app.ended.iter().flat_map(all).collect()
+}
+
+fn downtimes(app: &AppMetrics) -> Vec<Sample> {
+    let known = app.ended.iter().filter_map(|ended| Some((ended, ended.downtime.as_ref()?)));
+    known
+        .flat_map(|(ended, down)| spread::samples(&kinds(ended), &down.within, down.count, seconds(down.sum)))
+        .collect()
 }
 
 fn results(app: &AppMetrics) -> Vec<Sample> {
@@ -284,7 +322,7 @@ impl Family {
     fn write(&self, out: &mut String, format: Format) {
         let (suffix, kind) = match (format, self.kind) {
             (_, Kind::Gauge) | (Format::Prometheus, Kind::StateSet) => ("", "gauge"),
-            (_, Kind::Summary) => ("", "summary"),
+            (_, Kind::Histogram) => ("", "histogram"),
             (Format::OpenMetrics, Kind::Counter) => ("", "counter"),
             (Format::OpenMetrics, Kind::Info) => ("", "info"),
             (Format::OpenMetrics, Kind::StateSet) => ("", "stateset"),

@@ -6,11 +6,19 @@ use super::*;
 
 /// With everything, and with nothing.
 pub(crate) fn view() -> MetricsView {
-    let ended = |kind: &str, result: &str, count, took| Ended { kind: kind.into(), result: result.into(), count, took };
+    let ended = |kind: &str, result: &str, count, took, down: Option<i64>| {
+        let mut ended = Ended::none(kind, result);
+        (0..count).for_each(|_| ended.add(took, down));
+        ended
+    };
     let took = |step, took| StepTook { step, took };
     let erp = AppMetrics {
         app: "tsh-erp".parse().unwrap(),
-        ended: vec![ended("deploy", "deployed", 41, 1_640_250), ended("deploy", "rolled-back", 2, 91_004)],
+        ended: vec![
+            ended("deploy", "deployed", 41, 40_005, Some(0)),
+            ended("deploy", "rolled-back", 2, 4_000_000, Some(310)),
+            ended("rollback", "deployed", 1, 5_000, None),
+        ],
         running: false,
         waiting: true,
         queue: 1,
@@ -119,7 +127,7 @@ fn read(text: &str, format: Format) -> BTreeMap<String, Read> {
         let suffix = name.strip_prefix(&open).unwrap_or_else(|| panic!("{line} is not of {open}"));
         let allowed: &[&str] = match (format, family.kind.as_str()) {
             (_, "gauge") | (Format::OpenMetrics, "stateset") | (Format::Prometheus, "counter") => &[""],
-            (_, "summary") => &["_count", "_sum"],
+            (_, "histogram") => &["_bucket", "_count", "_sum"],
             (Format::OpenMetrics, "counter") => &["_total"],
             (Format::OpenMetrics, "info") => &["_info"],
             (_, kind) => panic!("{kind} is no type here"),
@@ -157,7 +165,39 @@ fn both_formats_keep_to_their_grammar_and_say_the_same() {
     let total: f64 = open["tsh_agent_deployments"].samples.iter().map(|(.., value)| value).sum();
     let durations = &open["tsh_agent_deployment_duration_seconds"].samples;
     let counted: f64 = durations.iter().filter(|(name, ..)| name.ends_with("_count")).map(|(.., value)| value).sum();
-    assert_eq!((total, counted), (43.0, 43.0));
+    assert_eq!((total, counted), (44.0, 44.0));
+}
+
+#[test]
+fn a_histogram_rises_to_its_count() {
+    let all = read(&text(&view(), Format::OpenMetrics), Format::OpenMetrics);
+    for (name, buckets) in [("duration", 3 * 10), ("downtime", 2 * 10)] {
+        let samples = &all[&format!("tsh_agent_deployment_{name}_seconds")].samples;
+        let (mut bound, mut before, mut seen) = (f64::NEG_INFINITY, 0.0, 0);
+        for (name, labels, value) in samples {
+            if let Some(le) = labels.get("le") {
+                let le = if le == "+Inf" { f64::INFINITY } else { le.parse::<f64>().unwrap() };
+                assert!(le > bound && *value >= before, "{labels:?} {value}");
+                (bound, before, seen) = (le, *value, seen + 1);
+            } else if name.ends_with("_count") {
+                assert_eq!((bound, before), (f64::INFINITY, *value), "the last bucket is all");
+                (bound, before) = (f64::NEG_INFINITY, 0.0);
+            }
+        }
+        assert_eq!(seen, buckets);
+    }
+    let text = text(&view(), Format::OpenMetrics);
+    let of = "app=\"tsh-erp\",kind=\"deploy\",result=";
+    for line in [
+        format!("tsh_agent_deployment_duration_seconds_bucket{{{of}\"deployed\",le=\"30.0\"}} 0"),
+        format!("tsh_agent_deployment_duration_seconds_bucket{{{of}\"deployed\",le=\"60.0\"}} 41"),
+        format!("tsh_agent_deployment_duration_seconds_bucket{{{of}\"rolled-back\",le=\"3600.0\"}} 0"),
+        format!("tsh_agent_deployment_downtime_seconds_bucket{{{of}\"deployed\",le=\"0.0\"}} 41"),
+        format!("tsh_agent_deployment_downtime_seconds_bucket{{{of}\"rolled-back\",le=\"0.5\"}} 2"),
+        format!("tsh_agent_deployment_downtime_seconds_sum{{{of}\"rolled-back\"}} 0.620"),
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line} is not in\n{text}");
+    }
 }
 
 #[test]

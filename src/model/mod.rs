@@ -31,6 +31,7 @@ pub mod request;
 pub mod restore;
 pub mod retention;
 pub mod rollback;
+pub mod size;
 pub mod slot;
 pub mod step;
 pub mod trigger;

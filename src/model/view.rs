@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gates::Answer;
+use super::gates::{Answer, Hold};
 use super::journal::{Cause, Felt, Invocation, Pending};
 use super::lane::Lane;
 use super::leaving::Leaving;
@@ -106,7 +106,7 @@ pub struct StepView {
     pub began: i64,
     /// How long it took, in milliseconds, once it has ended.
     pub took: Option<i64>,
-    /// What came of it, in a few words.
+    /// What came of it, in a few words; while it runs, how far it is, where that has a size.
     pub detail: String,
     /// How long it takes as a rule, in milliseconds, where earlier deployments tell; only while it runs.
     #[serde(default)]
@@ -188,6 +188,9 @@ pub struct StatusView {
     /// Releases that are kept until somebody says otherwise.
     #[serde(default)]
     pub pinned: Vec<Pin>,
+    /// A lock, a freeze, a pause: what holds deployments back because somebody, or a failure, put it there.
+    #[serde(default)]
+    pub held: Vec<Hold>,
 }
 
 /// People are kept out, or are meant to be.

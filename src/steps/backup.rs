@@ -146,9 +146,10 @@ async fn fill(
     arguments.push(format!("--dbname={}", connection_name(name)));
     let (path, program, db) = (part.join(manifest.named(DUMP)), pg_dump.to_owned(), name.clone());
     say(&format!("dumping database {name}, {} MB on disk", manifest.database_bytes / 1_000_000));
+    let size = manifest.database_bytes;
     let dump = blocking(move || {
         let file = create(&path).map_err(|error| unwritten(&db, &error))?;
-        dump::dump(&program, &arguments, file, &seal, &db)
+        dump::dump(&program, &arguments, file, &seal, &db, size)
     });
     let count = async {
         let tables = moment.tables(|_, _, bytes| bytes <= limit).await;

@@ -1,5 +1,6 @@
 //! What the step units run: `tsh-agent step <kind> <app>`. Each kind is a file; each has its own user and sandbox.
 
+pub mod advance;
 pub mod backup;
 pub mod build;
 pub mod child;

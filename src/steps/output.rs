@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::model::request::Report;
 
-/// Marks the report among the lines: the ASCII record separator. It is removed from everything else.
+/// Marks what is for the core among the lines, such as the report: the ASCII record separator. It is removed from everything else.
 pub const MARK: char = '\u{1e}';
 
 /// Says one line.

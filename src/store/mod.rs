@@ -4,6 +4,7 @@
 mod adopted;
 mod audit;
 mod cares;
+mod ended;
 mod holds;
 mod journal;
 mod keys;

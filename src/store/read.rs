@@ -5,7 +5,6 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Built, Store, StoreError};
 use crate::model::journal::{Entry, Journal};
-use crate::model::metrics::Ended;
 use crate::model::names::{App, DeploymentId, ReleaseId, Sha};
 use crate::model::trigger::Trigger;
 use crate::model::view::HistoryRow;
@@ -107,25 +106,6 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.and_then(|row| Some((history_row(&row)?, row.get::<String, _>(12)))))
-    }
-
-    /// How many deployments have ended, how, and what they took together.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
-    pub async fn ended(&self) -> Result<Vec<(App, Ended)>, StoreError> {
-        let rows = sqlx::query(
-            "select app, kind, state, count(*), sum(max(ended - accepted, 0)) from deployments \
-             where ended is not null group by app, kind, state order by app, kind, state",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let told = |row: &SqliteRow| {
-            let ended =
-                Ended { kind: row.get(1), result: row.get(2), count: row.get::<u32, _>(3).into(), took: row.get(4) };
-            Some((row.get::<String, _>(0).parse().ok()?, ended))
-        };
-        Ok(rows.iter().filter_map(told).collect())
     }
 
     /// The application's good release.

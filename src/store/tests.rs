@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::audit::{self, Record, Who};
 use crate::model::gates::{Answer, Decision, Gate, Hold, HoldKind, Judgement, Override, Reply, Standing};
-use crate::model::journal::{Entry, Fact, Fetched, Goal, Order, Output};
+use crate::model::journal::{Entry, Fact, Felt, Fetched, Goal, Order, Output};
 use crate::model::metrics::Ended;
 use crate::model::outcome::Verdict;
 use crate::model::step::Step;
@@ -48,18 +48,27 @@ async fn only_one_deployment_of_an_application_runs() {
 async fn what_has_ended_is_counted_by_how_it_ended() {
     let (_folder, store) = store().await;
     let (app, other) = ("erp".parse().unwrap(), "shop".parse().unwrap());
-    for verdict in [Verdict::Deployed, Verdict::Failed, Verdict::Deployed] {
+    for (verdict, down_ms) in [(Verdict::Deployed, Some(0)), (Verdict::Failed, None), (Verdict::Deployed, Some(310))] {
         let id = store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
-        store.append(&app, id, 1, &ended(verdict)).await.unwrap();
+        if let Some(down_ms) = down_ms {
+            let felt = Fact::Felt(Felt { down_ms, ..Felt::default() });
+            store.append(&app, id, 1, &Entry { at: 2, boot: "b".into(), fact: felt }).await.unwrap();
+        }
+        store.append(&app, id, 1 + usize::from(down_ms.is_some()), &ended(verdict)).await.unwrap();
     }
     // The clock was put back meanwhile; the last one has not ended.
     let id = store.accept(&other, "rollback", "1", order(), 9, "b", None).await.unwrap();
     store.append(&other, id, 1, &ended(Verdict::Deployed)).await.unwrap();
     store.accept(&app, "deploy", "main", order(), 1, "b", None).await.unwrap();
-    let told =
-        |(app, ended): (App, Ended)| format!("{app} {} {} {} {}", ended.kind, ended.result, ended.count, ended.took);
+    let down = |ended: &Ended| ended.downtime.as_ref().map(|down| (down.count, down.sum));
+    let told = |(app, ended): (App, Ended)| {
+        format!("{app} {} {} {} {} {:?}", ended.kind, ended.result, ended.count, ended.took, down(&ended))
+    };
     let all: Vec<String> = store.ended().await.unwrap().into_iter().map(told).collect();
-    assert_eq!(all, ["erp deploy deployed 2 2", "erp deploy failed 1 1", "shop rollback deployed 1 0"]);
+    assert_eq!(
+        all,
+        ["erp deploy deployed 2 2 Some((2, 310))", "erp deploy failed 1 1 None", "shop rollback deployed 1 0 None"]
+    );
 }
 
 #[tokio::test]

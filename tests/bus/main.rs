@@ -7,6 +7,7 @@ mod gates;
 mod hostile;
 mod interface;
 mod own;
+mod scrape;
 mod support;
 mod verbs;
 mod views;

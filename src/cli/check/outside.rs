@@ -26,10 +26,32 @@ pub async fn look(settings: &Settings, me: &Me) -> Vec<Finding> {
             false => Finding::not_checked("door", "whether nginx has it: needs root"),
         });
     }
+    if door::has_nginx() {
+        found.extend(running(
+            needed,
+            &run(&["systemctl", "show", "-P", "ActiveState", "nginx.service"], "").unwrap_or_default(),
+        ));
+    }
     found.push(polkit());
     found.push(clock(run(&["timedatectl", "show", "--property=NTPSynchronized", "--value"], "").ok().as_deref()));
     found.push(remote(&settings.source.url).await);
     found
+}
+
+/// What systemd says of nginx, where that is not good.
+fn running(needed: bool, state: &str) -> Option<Finding> {
+    let level = if needed { Level::Bad } else { Level::Warning };
+    match state.trim() {
+        "" | "active" | "reloading" | "activating" => None,
+        other => Some(
+            Finding::new(
+                level,
+                "nginx",
+                format!("nginx.service is {other}: nobody reaches the application through it"),
+            )
+            .mend("sudo systemctl start nginx; journalctl -n 20 -u nginx"),
+        ),
+    }
 }
 
 /// Without it a deployment that needs it is wrong; else only maintenance is.
@@ -177,6 +199,14 @@ mod tests {
         // Where only a person would close it.
         let lacks = hung(&app, false, Ok(String::new()));
         assert_eq!((lacks.level, lacks.what.contains("`maintenance on`")), (Level::Warning, true));
+    }
+
+    #[test]
+    fn nginx_that_does_not_run_is_seen() {
+        assert_eq!(running(true, "active\n"), None);
+        let stopped = running(true, "inactive\n").unwrap();
+        assert_eq!((stopped.level, stopped.what.starts_with("nginx.service is inactive")), (Level::Bad, true));
+        assert_eq!(running(false, "failed\n").unwrap().level, Level::Warning);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What must be denied is denied: tried out, as the users that it is about, in ways that change nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Me;
@@ -24,7 +25,7 @@ pub fn look(settings: &Settings, me: &Me) -> Vec<Finding> {
     }
     let walls = walls(settings);
     let open: Vec<&Wall> = walls.iter().filter(|wall| is_open(wall)).collect();
-    let mut found: Vec<Finding> = open.iter().map(|wall| told(wall, settings)).collect();
+    let mut found = told(&open, settings);
     if open.is_empty() {
         found.push(Finding::ok("rights", format!("{} things that must be denied are denied", walls.len())));
     }
@@ -58,13 +59,21 @@ fn is_open(wall: &Wall) -> bool {
     run(&["runuser", "-u", &wall.user, "--", "test", wall.access, &place], "").is_ok()
 }
 
-fn told(wall: &Wall, settings: &Settings) -> Finding {
-    let how = if wall.access == "-w" { "write" } else { "read" };
-    let place = wall.place.display();
-    Finding::bad("rights", format!("{} can {how} {place}", wall.user)).mend(match how {
-        "read" => format!("sudo chown root: {place} && sudo chmod 0600 {place}"),
-        _ => format!("sudo tsh-agent init {}", settings.app),
-    })
+/// A line for each place and access, with everybody who has it.
+fn told(open: &[&Wall], settings: &Settings) -> Vec<Finding> {
+    let mut by_place: BTreeMap<(&Path, &str), Vec<&str>> = BTreeMap::new();
+    for wall in open {
+        by_place.entry((&wall.place, wall.access)).or_default().push(&wall.user);
+    }
+    let finding = |((place, access), users): ((&Path, &str), Vec<&str>)| {
+        let (place, users) = (place.display(), users.join(", "));
+        let (how, mend) = match access {
+            "-w" => ("written", format!("sudo tsh-agent init {}", settings.app)),
+            _ => ("read", format!("sudo chown root: {place} && sudo chmod 0600 {place}")),
+        };
+        Finding::bad("rights", format!("{place} can be {how} by {users}")).mend(mend)
+    };
+    by_place.into_iter().map(finding).collect()
 }
 
 /// polkit is asked as systemd would ask it; nothing is started.
@@ -117,6 +126,17 @@ mod tests {
             !walls.iter().any(|wall| wall.user == "tsh-agent" && wall.place.ends_with("links")),
             "the links are its own"
         );
+    }
+
+    #[test]
+    fn one_file_that_many_may_read_is_one_finding() {
+        let walls = walls(&settings());
+        let open: Vec<&Wall> = walls.iter().filter(|wall| wall.place.ends_with("erp.env")).collect();
+        let found = told(&open, &settings());
+        assert_eq!(found.len(), 1);
+        let (what, mend) = (&found[0].what, found[0].mend.as_ref().unwrap());
+        assert!(what.contains("erp.env can be read by deploy, tsh-agent-build") && what.contains("nobody"), "{what}");
+        assert!(mend.contains("chmod 0600"), "{mend}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{Look, Tone, field, fields};
 use crate::model::backup::{BackupRow, BackupView, Doomed, Level, Manifest, Proof, Table};
 use crate::model::care::{CareView, Part, Progress};
 use crate::model::files::Files;
+use crate::model::size::size;
 use crate::when;
 
 /// Largest tables that are shown.
@@ -192,15 +193,6 @@ pub fn ended(view: &CareView, look: &Look) -> String {
 
 fn took(ms: u64) -> String {
     when::lasted(i64::try_from(ms).unwrap_or(i64::MAX))
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B"),
-        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
-        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{} GB", bytes / 1_000_000_000),
-    }
 }
 
 #[cfg(test)]

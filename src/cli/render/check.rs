@@ -9,11 +9,18 @@ const AREA: usize = 13;
 /// The column in which the sentence begins.
 const SENTENCE: usize = 4 + AREA + 1;
 
-/// The screen; the sum is last, where the eye is when it has scrolled by.
+/// The screen. What is wrong is last, above the sum, where the eye is when the rest has scrolled by.
 #[must_use]
 pub fn check(app: &App, findings: &[Finding], look: &Look) -> String {
     let mut out = String::new();
-    for found in findings {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|found| match found.level {
+        Level::Ok => 0,
+        Level::NotChecked => 1,
+        Level::Warning => 2,
+        Level::Bad => 3,
+    });
+    for found in sorted {
         out += &finding(found, look);
     }
     let count = |level: Level| findings.iter().filter(|found| found.level == level).count();
@@ -88,13 +95,13 @@ mod tests {
         assert_snapshot!(check(&app, &bad, &look()), @"
           ✓ configuration /etc/tsh-agent/apps/tsh-erp.toml is valid
           ✓ unit          tsh-erp.service runs as deploy from /srv/tsh-erp/current
-          ✗ unit          tsh-erp-worker.service is masked, so nothing can start it
-            → sudo systemctl unmask tsh-erp-worker.service
           · deploy key    not checked: /etc/tsh-agent/credentials/tsh-erp.key: needs
                           root
           ! clock         it is not synchronised: times in history and backups may be
                           wrong
             → sudo timedatectl set-ntp true
+          ✗ unit          tsh-erp-worker.service is masked, so nothing can start it
+            → sudo systemctl unmask tsh-erp-worker.service
         tsh-erp is bad (1 bad, 1 warning, 1 not checked)
         ");
     }

@@ -12,7 +12,7 @@ use crate::when;
 /// How many of the unit's last lines are shown; the journal has all of them.
 const TAIL: usize = 50;
 
-/// The one line about a good end.
+/// The line about a good end, and what users felt of it.
 #[must_use]
 pub fn good(view: &DeploymentView, look: &Look) -> String {
     let app = &view.app;
@@ -34,9 +34,9 @@ pub fn good(view: &DeploymentView, look: &Look) -> String {
     let told = ["rollback", "restore"].contains(&view.kind.as_str());
     let database = view.database.as_deref().filter(|_| told).unwrap_or_default();
     let note = field("note", view.note.as_deref().unwrap_or_default(), look);
-    let felt = view.felt.map(|felt| format!("; {}", users(&felt))).unwrap_or_default();
+    let felt = field("users", &view.felt.map(|felt| users(&felt)).unwrap_or_default(), look);
     let window = rehearsal::window(view, look);
-    format!("{}{felt}\n{window}{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
+    format!("{}\n{felt}{window}{}{note}", look.paint(Tone::Good, &line), field("database", database, look))
 }
 
 /// What users felt, in few words.

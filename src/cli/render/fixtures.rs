@@ -3,6 +3,7 @@
 use jiff::tz::{TimeZone, offset};
 
 use super::Look;
+use crate::model::gates::{Hold, HoldKind};
 use crate::model::journal::{Cause, Pending};
 use crate::model::lane::Lane;
 use crate::model::names::{DeploymentId, ReleaseId, Sha};
@@ -268,7 +269,20 @@ pub(crate) fn status() -> StatusView {
         answers: vec![AnswerNow { what: "GET http://127.0.0.1:8000/health".into(), problem: None }],
         pushes: Vec::new(),
         pinned: Vec::new(),
+        held: Vec::new(),
     }
+}
+
+pub(crate) fn held() -> Vec<Hold> {
+    let hold = |kind, until, reason: &str| {
+        let (reason, by) = (reason.to_owned(), "olga".to_owned());
+        Hold { kind, until, reason, by, at: ASKED }
+    };
+    vec![
+        hold(HoldKind::Lock, None, "stocktaking"),
+        hold(HoldKind::Freeze, Some(ASKED + 86_400_000), "nobody is here until Sunday"),
+        hold(HoldKind::Pause, None, "deployment 41 of 77aa0011 was rolled back"),
+    ]
 }
 
 pub(crate) fn status_pushed() -> StatusView {

@@ -117,7 +117,8 @@ fn step(step: &StepView, look: &Look) -> String {
         _ => (Tone::Faint, "…"),
     };
     let mut took = when::lasted(step.took.unwrap_or(look.now - step.began));
-    if let Some(expected) = step.expected.filter(|_| step.took.is_none()) {
+    // What takes no time needs no promise.
+    if let Some(expected) = step.expected.filter(|expected| step.took.is_none() && *expected >= 1000) {
         took += &format!(" of about {}", when::lasted(expected));
     }
     // mark and name: 2 + 1 + 1 + 14 + 1; then a space before the duration.

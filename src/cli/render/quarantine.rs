@@ -1,9 +1,9 @@
 //! Databases that were set aside, below the backups.
 
-use super::backup::size;
 use super::text::{cut, pad, width};
 use super::{Look, Tone};
 use crate::model::quarantine::QuarantineView;
+use crate::model::size::size;
 use crate::when;
 
 /// The table; nothing where there is none.

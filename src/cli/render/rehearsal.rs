@@ -12,19 +12,21 @@ const LOCKS: usize = 5;
 #[must_use]
 pub fn report(found: &Rehearsal, look: &Look) -> String {
     let migration = &found.migration;
-    let s = if migration.transactions == 1 { "" } else { "s" };
+    let s = |count: u64| if count == 1 { "" } else { "s" };
     let mut lines = vec![
         format!(
-            "backup {} of {} MB, {} rows, proven in {}",
+            "backup {} of {} MB, {} row{}, proven in {}",
             found.backup,
             found.database_bytes / 1_000_000,
             found.rows,
+            s(found.rows),
             seconds(found.proof)
         ),
         format!(
-            "migrated in {}, {} transaction{s}, {} MB of log",
+            "migrated in {}, {} transaction{}, {} MB of log",
             seconds(migration.took),
             migration.transactions,
+            s(migration.transactions),
             migration.log_bytes / 1_000_000
         ),
     ];

@@ -1,10 +1,11 @@
 //! What a restore would do, on one screen: what leaves stands last, beside the question.
 
-use super::backup::{level, size};
+use super::backup::level;
 use super::text::{cut, fit, pad, width};
 use super::{Look, Tone, field};
 use crate::model::leaving::Leaving;
 use crate::model::restore::RestoreView;
+use crate::model::size::size;
 use crate::when;
 
 /// Tables that are shown.

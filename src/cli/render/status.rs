@@ -1,6 +1,7 @@
 //! One application now, on one screen: first whether all is well, then what is not.
 
 use super::{Look, Tone, field, fields, text};
+use crate::model::gates::{Hold, HoldKind};
 use crate::model::pin::Pin;
 use crate::model::view::{BackupsNow, HistoryRow, MaintenanceNow, StatusView, TimerNow, UnitView};
 use crate::when;
@@ -15,11 +16,15 @@ pub fn status(view: &StatusView, look: &Look) -> String {
     let (tone, word) = verdict(view, &problems);
     let mut out = format!("{}: {}\n", head(view), look.paint(tone, word));
     out += &fields("problem", &problems, look);
+    if !problems.is_empty() && view.running.is_none() {
+        out += &field("hint", "`sudo tsh-agent check` names what is wrong, and what mends it", look);
+    }
     out +=
         &field("closed", &view.maintenance.as_ref().and_then(|now| maintenance(now, look)).unwrap_or_default(), look);
     if let Some(id) = view.running {
         out += &field("running", &format!("deployment {id}; `tsh-agent watch {id}` follows it"), look);
     }
+    out += &fields("held", &view.held.iter().map(|hold| held(hold, look)).collect::<Vec<_>>(), look);
     out += &field("subject", &text::fit(view.subject.as_deref().unwrap_or_default(), look.width - super::FIELD), look);
     if let Some(at) = view.live_since.filter(|_| view.verified.is_none()) {
         let since = format!("{} ({})", when::minute(at, &look.zone), when::lasted(look.now - at));
@@ -205,10 +210,27 @@ fn since(at: i64, look: &Look) -> String {
     }
 }
 
+/// What holds deployments back, and how that ends.
+fn held(hold: &Hold, look: &Look) -> String {
+    let Hold { kind, until, reason, by, at } = hold;
+    match kind {
+        HoldKind::Freeze => {
+            let until = until.map(|until| format!(" until {}", when::minute(until, &look.zone))).unwrap_or_default();
+            format!("frozen by {by}{until}: {reason}; `tsh-agent unfreeze`")
+        }
+        HoldKind::Pause => format!("what comes by itself is paused: {reason}; `tsh-agent resume`"),
+        HoldKind::Lock | HoldKind::Maintenance => {
+            format!("locked by {by} since {}: {reason}; `tsh-agent unlock`", since(*at, look))
+        }
+    }
+}
+
 fn last(row: &HistoryRow, look: &Look) -> String {
     let what = super::kind(&row.kind);
     let at = when::minute(row.ended.unwrap_or(row.accepted), &look.zone);
-    format!("{what} {}: {}, {at}, asked for by {}", row.id, row.state, row.by)
+    // Nobody says of a restore that it was deployed.
+    let how = if row.state == "deployed" && row.kind != "deploy" { "done" } else { row.state.as_str() };
+    format!("{what} {}: {how}, {at}, asked for by {}", row.id, row.by)
 }
 
 #[cfg(test)]

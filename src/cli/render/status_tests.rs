@@ -48,6 +48,7 @@ fn an_application_behind_a_closed_door() {
                   tsh-erp.env was changed after tsh-erp.service was started
                   deployment 42 needs an operator; `tsh-agent show 42` says why
                   there is no backup; `tsh-agent backup now` takes one
+      hint:       `sudo tsh-agent check` names what is wrong, and what mends it
       subject:    Round the value added tax per line, as the law asks
       units:      tsh-erp.service         failed since 14:03
                   tsh-erp-worker.service  active since 14:03, 2 restarts
@@ -57,6 +58,28 @@ fn an_application_behind_a_closed_door() {
       last:       deployment 42: needs-operator, 2026-11-21 14:03, asked for by
                   alice
     "#);
+}
+
+#[test]
+fn what_holds_deployments_back_is_told_with_what_lifts_it() {
+    let mut view = fixtures::status();
+    view.held = fixtures::held();
+    let text = status(&view, &look());
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("  held:")).take(5).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    held:       locked by olga since 14:02: stocktaking; `tsh-agent unlock`
+                frozen by olga until 2026-11-22 14:02: nobody is here until
+                Sunday; `tsh-agent unfreeze`
+                what comes by itself is paused: deployment 41 of 77aa0011 was
+                rolled back; `tsh-agent resume`
+    ");
+}
+
+#[test]
+fn a_restore_was_not_deployed() {
+    let mut view = fixtures::status();
+    view.last.as_mut().unwrap().kind = "restore".into();
+    assert!(status(&view, &look()).contains("last:       restore 42: done, "));
 }
 
 #[test]

@@ -9,6 +9,8 @@ use zstd::stream::write::Encoder;
 
 use crate::model::backup as model;
 use crate::model::journal::Cause;
+use crate::model::size::size as words;
+use crate::steps::advance::Metered;
 use crate::steps::child::plain;
 use crate::steps::output::say;
 use crate::steps::sealed::{Seal, Sink};
@@ -26,8 +28,16 @@ pub struct Written {
     archive: bool,
 }
 
-/// Runs `pg_dump` into the file, and looks at every member of the chain.
-pub fn dump(program: &Path, arguments: &[String], out: File, seal: &Seal, db: &str) -> Result<Written, Cause> {
+/// Runs `pg_dump` into the file, and looks at every member of the chain. `size` is that of the database on disk, in bytes,
+/// which tells about how long the dump will be.
+pub fn dump(
+    program: &Path,
+    arguments: &[String],
+    out: File,
+    seal: &Seal,
+    db: &str,
+    size: u64,
+) -> Result<Written, Cause> {
     let mut child = Command::new(program)
         .args(["--format=custom", "--compress=0", "--lock-wait-timeout=10s", "--no-password"])
         .args(arguments)
@@ -44,7 +54,9 @@ pub fn dump(program: &Path, arguments: &[String], out: File, seal: &Seal, db: &s
         lines.inspect(|line| say(line)).collect::<Vec<_>>()
     });
     let written = match child.stdout.take() {
-        Some(stdout) => seal.compressed(out).and_then(|encoder| pipe(stdout, encoder)),
+        Some(stdout) => seal
+            .compressed(out)
+            .and_then(|encoder| pipe(Metered::new(stdout, "dumped", format!("~{}", words(size))), encoder)),
         None => Err(std::io::Error::other("pg_dump has no output")),
     };
     if written.is_err() {

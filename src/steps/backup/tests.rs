@@ -151,7 +151,7 @@ fn every_member_of_the_chain_is_looked_at() {
         let program = bench.root().join("program");
         write(&program, &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        match dump::dump(&program, &[], out, &Seal::default(), "erp") {
+        match dump::dump(&program, &[], out, &Seal::default(), "erp", 1) {
             Ok(_) => panic!("{script}"),
             Err(cause) => cause.what,
         }

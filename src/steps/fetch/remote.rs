@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -20,6 +20,8 @@ use super::{Plan, Trouble, too_long};
 use crate::config::Source;
 use crate::model::journal::Cause;
 use crate::model::names::Sha;
+use crate::model::size::size;
+use crate::steps::advance::Advance;
 use crate::steps::files::on;
 use crate::steps::output::say;
 
@@ -27,8 +29,6 @@ use crate::steps::output::say;
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 /// A server that is silent for so long has hung; libgit2 by itself would wait for ever.
 const SILENCE_MS: i32 = 30_000;
-/// Progress is said at most so often.
-const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Sets libgit2's global options. `home` is where it looks for `.ssh/known_hosts`.
 #[expect(unsafe_code, reason = "libgit2's options are global C variables, and two of them have no wrapper")]
@@ -157,12 +157,9 @@ impl Talk<'_> {
         let mut callbacks = RemoteCallbacks::new();
         callbacks.credentials(|_, user, kinds| self.credentials(user, kinds));
         callbacks.certificate_check(|cert, _| self.certificate(cert));
-        let mut last = Instant::now();
+        let mut advance = Advance::begin();
         callbacks.transfer_progress(move |progress| {
-            if last.elapsed() >= PROGRESS {
-                last = Instant::now();
-                say_progress(&progress);
-            }
+            advance.tell(|| far(&progress));
             self.in_time()
         });
         callbacks.sideband_progress(|_| self.in_time());
@@ -301,9 +298,12 @@ fn scan_hint(address: &Address, source: &Source) -> String {
     )
 }
 
-fn say_progress(progress: &Progress<'_>) {
+fn far(progress: &Progress<'_>) -> String {
     let (done, all) = (progress.received_objects(), progress.total_objects());
-    say(&format!("received {done} of {all} objects, {:.1} MB", progress.received_bytes() as f64 / 1e6));
+    match (progress.indexed_deltas(), progress.total_deltas()) {
+        (resolved, deltas) if done == all && deltas > 0 => format!("{resolved} of {deltas} differences resolved"),
+        _ => format!("{done} of {all} objects, {}", size(progress.received_bytes() as u64)),
+    }
 }
 
 /// The address without a password that somebody may have put into it.

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::model::backup as model;
 use crate::model::journal::Cause;
+use crate::model::size::size;
+use crate::steps::advance::Metered;
 use crate::steps::backup::DUMP;
 use crate::steps::child::plain;
 use crate::steps::files;
@@ -51,6 +53,8 @@ impl Reader {
     /// Decompresses all of it into the program, which must like all of it.
     pub fn read(&self, arguments: &[String]) -> Result<(), Cause> {
         let cannot = |error| Cause::new(format!("cannot start {}: {error}", self.program.display()));
+        let into_database = arguments.iter().any(|argument| argument.starts_with("--dbname="));
+        let doing = if into_database { "restored" } else { "decoded" };
         let mut child = Command::new(&self.program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -66,7 +70,7 @@ impl Reader {
             lines
         });
         let piped = match child.stdin.take() {
-            Some(stdin) => self.pipe(stdin),
+            Some(stdin) => self.pipe(stdin, doing),
             None => Err(Pipe::From(io::Error::other("pg_restore has no input"))),
         };
         if piped.is_err() {
@@ -90,8 +94,9 @@ impl Reader {
         Err(Cause { tail, ..Cause::new(what) })
     }
 
-    fn pipe(&self, mut to: impl Write) -> Result<u64, Pipe> {
-        let mut from = self.keys.decompressed(&self.dump).map_err(Pipe::From)?;
+    fn pipe(&self, mut to: impl Write, doing: &'static str) -> Result<u64, Pipe> {
+        let from = self.keys.decompressed(&self.dump).map_err(Pipe::From)?;
+        let mut from = Metered::new(from, doing, size(self.raw_bytes));
         let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
         loop {
             let count = from.read(&mut buffer).map_err(Pipe::From)?;

@@ -89,8 +89,8 @@ fn a_unit_is_masked() {
 fn the_database_is_down() {
     drill(&Drill {
         broken: "systemctl stop postgresql 'postgresql@*'",
-        typed: Some(("deploy --force", 1, &["database"])),
-        cause: "database",
+        typed: Some(("deploy --force", 1, &["PostgreSQL does not answer"])),
+        cause: "PostgreSQL does not answer",
         then: None,
     });
 }

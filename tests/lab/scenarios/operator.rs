@@ -119,6 +119,22 @@ fn a_monitoring_system_finds_the_numbers() {
     assert!(file.contains(count) && file.contains("step=\"build\""), "{file}");
     let printed = server.sh_as("olga", "tsh-agent metrics").ok();
     assert!(printed.contains(count) && printed.ends_with("# EOF"), "{printed}");
+    // The same over the local socket, for who is in the group, and for nobody else.
+    let ask = |user: &str, more: &str| {
+        server.sh(&format!(
+            "runuser -u {user} -- curl -sS -m 20 -w '\\n%{{http_code}} %{{content_type}}' --unix-socket /run/tsh-metrics.sock {more}"
+        ))
+    };
+    server.ok("useradd -r collector && usermod -aG tsh-agent-metrics collector");
+    let said = ask("collector", "http://localhost/metrics").ok();
+    let (text, told) = said.rsplit_once('\n').unwrap();
+    assert_eq!(told, "200 application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(text.contains(count) && text.trim_end().ends_with("# EOF"), "{text}");
+    assert!(text.contains("tsh_agent_deployment_duration_seconds_bucket"), "{text}");
+    assert!(text.contains("tsh_agent_deployment_downtime_seconds_count"), "{text}");
+    assert_ne!(ask("nobody", "http://localhost/metrics").code, 0, "strangers are not let in");
+    assert!(ask("collector", "http://localhost/").ok().ends_with("404 text/plain; charset=utf-8"));
+    assert!(ask("collector", "-d x http://localhost/metrics").ok().ends_with("405 text/plain; charset=utf-8"));
     // Nothing is counted anew, and nothing is forgotten.
     server.ok("systemctl restart tsh-agent");
     assert!(server.sh_as("olga", "tsh-agent metrics").ok().contains(count));
@@ -141,6 +157,9 @@ fn a_step_that_systemd_starts_late_is_waited_for() {
          printf '[Unit]\nAfter=late.service\n' > /run/systemd/system/tsh-agent-fetch@.service.d/late.conf && \
          systemctl daemon-reload && \
          systemd-run -q --no-block --unit=late --property=Type=oneshot sleep 10");
-    server.agent("deploy v/good2").ok();
+    let said = server.agent("deploy -v v/good2").ok();
     server.verify(server.newest(), Verdict::Deployed);
+    // What the run before has said lies there until then, and is not this one's.
+    let old = &server.old().revision[..8];
+    assert!(!said.contains(&format!(" of {old}")) && said.contains("| fetching from "), "{said}");
 }

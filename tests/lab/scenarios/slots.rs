@@ -66,7 +66,7 @@ fn nobody_notices_a_good_release_nor_a_bad_one() {
     assert_eq!(met.answers.len(), 2, "both releases answered: {met:?}");
     let felt = server.show(server.newest()).felt.unwrap();
     assert!(felt.requests > 10 && felt.failed == 0 && felt.down_ms == 0, "{felt:?}");
-    assert!(said.out.contains("; downtime 0 ms, slowest "), "{}", said.out);
+    assert!(said.out.contains("users:      downtime 0 ms, slowest "), "{}", said.out);
 }
 
 #[test]
