@@ -47,7 +47,7 @@ fn settings() -> Settings {
 }
 
 fn facts() -> Facts {
-    Facts { group: "deploy".to_owned(), unit_group: None }
+    Facts { group: "deploy".to_owned(), unit_group: None, nginx: false }
 }
 
 /// A file of systemd's: where it is once it is installed, and its text.

@@ -12,18 +12,21 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
+use super::check;
 use crate::config::{self, Channel, ConfigError, Settings};
 use crate::init::adopt::record::Record;
 use crate::init::machine::{self, Change, Failure, run as command};
-use crate::init::{Facts, bus, door, folders, generated, has_door, hook, units};
+use crate::init::{Facts, bus, door, folders, generated, hook, needs_door, units};
+use crate::model::finding::Level;
 use crate::model::names::{App, UnitName};
 use crate::model::outcome::Exit;
 use crate::paths;
 
 /// The users that the installation makes.
-const USERS: [&str; 9] = [
+const USERS: [&str; 10] = [
     "tsh-agent",
     "tsh-agent-fetch",
+    "tsh-agent-gates",
     "tsh-agent-build",
     "tsh-agent-release",
     "tsh-agent-migrate",
@@ -139,8 +142,16 @@ pub fn prepare(app: &App) -> Result<(), InitError> {
         is_changed(Path::new(&bus::policy_path(app))),
     )?;
     push::face(&settings, new_secret || is_changed(Path::new(&hook::drop_in_path(app))))?;
-    if has_door(&settings) {
-        hang_door(app, is_changed(&door::snippet_path(app)));
+    if needs_door(&settings) || facts.nginx {
+        let without = match needs_door(&settings) {
+            true => "nobody is kept out during a migration",
+            false => "`tsh-agent maintenance on` keeps nobody out",
+        };
+        hang_door(app, is_changed(&door::snippet_path(app)), without);
+    }
+    let polkit = check::polkit();
+    if polkit.level == Level::Bad {
+        warn(&format!("polkit: {}: {}", polkit.what, polkit.mend.unwrap_or_default()));
     }
     Ok(())
 }
@@ -213,7 +224,7 @@ fn look(settings: &Settings) -> Result<Facts, InitError> {
         let group = look_at_unit(&settings.app, unit)?;
         unit_group = unit_group.or(group);
     }
-    Ok(Facts { group: group.name, unit_group })
+    Ok(Facts { group: group.name, unit_group, nginx: door::has_nginx() })
 }
 
 fn user(name: &str) -> Result<Option<User>, Failure> {
@@ -338,21 +349,22 @@ fn mail(settings: &Settings) -> Result<(), InitError> {
 }
 
 /// Without nginx, or with a configuration of its own that is broken, everything else still works: so only warnings.
-fn hang_door(app: &App, changed: bool) {
+/// `without`: what it means that the door is not there.
+fn hang_door(app: &App, changed: bool, without: &str) {
     let line = door::include_line(app);
     let dump = match command(&["nginx", "-T"], "") {
         Ok(dump) => dump,
         Err(failure) => {
-            return warn(&format!("the door is not in place, because nginx -T does not succeed: {failure}"));
+            return warn(&format!("the door is not in place, so {without}: nginx -T does not succeed: {failure}"));
         }
     };
     if !door::is_included(app, &dump) {
         return warn(&format!(
-            "the door is not in place: add `{line}` to the server block, then systemctl reload nginx"
+            "the door is not in place, so {without}: add `{line}` to the server block, then systemctl reload nginx"
         ));
     }
     if changed && let Err(failure) = command(&["systemctl", "reload", "nginx.service"], "") {
-        return warn(&format!("the door is not in place, because nginx does not reload: {failure}"));
+        return warn(&format!("the door is not in place, so {without}: nginx does not reload: {failure}"));
     }
     tell(made(changed), "nginx knows the door");
 }

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::CommandFactory as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::render::diff::tests as differs;
 use super::render::fixtures::{self, ASKED, sha};
+use super::render::plan::tests as planned;
 use crate::config::{EXAMPLE, in_force_of, manual};
+use crate::init::hook::instructions;
 use crate::model::audit::{Record, Who};
 use crate::model::backup::{BackupRow, BackupView, Doomed, File, Level, Proof, Reached, testing::manifest};
 use crate::model::files::Files;
@@ -21,16 +25,22 @@ use crate::model::names::{DeploymentId, ReleaseId};
 use crate::model::notice::{Delivery, NoticeView};
 use crate::model::offsite::Sent;
 use crate::model::pin::Pin;
+use crate::model::plan::{DiffView, PlanView};
+use crate::model::push::Hook;
 use crate::model::quarantine::QuarantineView;
 use crate::model::rehearsal::{self, Held, Statement, Window};
 use crate::model::restore::RestoreView;
+use crate::model::trigger::Forge;
 use crate::model::view::{DeploymentView, GatesView, HistoryRow, RunView, StatusView};
 
 /// Path of a field → the words for its types.
 type Shape = BTreeMap<String, BTreeSet<&'static str>>;
 
 /// What is below them is data, and has no schema.
-const DATA: [&str; 5] = ["settings[].value", "now[].value", "default", "example", "manifest.extensions"];
+const DATA: [&str; 6] =
+    ["settings[].value", "now[].value", "default", "example", "manifest.extensions", "expected.steps"];
+/// Of those, what has its names from the data and is an object all the same.
+const NAMED_BY_DATA: [&str; 2] = ["manifest.extensions", "expected.steps"];
 
 fn add(shape: &mut Shape, path: &str, value: &Value) {
     let word = match value {
@@ -99,7 +109,7 @@ fn lines(shape: &Shape) -> String {
     let line = |(path, words): (&String, &BTreeSet<&str>)| {
         let (mut words, null): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| **word != "null");
         words.extend(null);
-        let any = DATA.contains(&path.as_str()) && path != "manifest.extensions";
+        let any = DATA.contains(&path.as_str()) && !NAMED_BY_DATA.contains(&path.as_str());
         format!("{path} {}\n", if any { "any".to_owned() } else { words.join("|") })
     };
     shape.iter().map(line).collect()
@@ -285,6 +295,22 @@ fn key() -> KeyView {
     }
 }
 
+fn plan() -> PlanView {
+    let mut view = planned::full();
+    view.gates = vec![answer(), Answer { reply: Reply::Pass, ..answer() }];
+    view
+}
+
+fn diff() -> DiffView {
+    let both = differs::view();
+    DiffView { compared: plan().compared, to: both.from.clone(), ..both }
+}
+
+fn hook() -> Vec<(&'static str, String)> {
+    let hook = Hook { forge: Forge::Gitea, repository: "acme/erp".into(), branch: "main".into(), secret: "x".into() };
+    instructions(&"tsh-erp".parse().unwrap(), &hook)
+}
+
 fn measured() -> MetricsView {
     let mut view = metrics::tests::view();
     view.apps.iter_mut().filter_map(|app| app.last.as_mut()).for_each(|last| last.window = Some(8_200));
@@ -303,6 +329,8 @@ fn views() -> Vec<(&'static str, String)> {
         ("show", shape(&[deployment()])),
         ("history", shape(&[history])),
         ("where", shape(&[gates()])),
+        ("plan", shape(&[plan()])),
+        ("diff", shape(&[diff()])),
         ("audit", shape(&[[record()]])),
         ("check", shape(&[[Finding::warning("unit", "it is slow").mend("sudo reboot")]])),
         ("backup list", shape(&[[row()]])),
@@ -313,6 +341,7 @@ fn views() -> Vec<(&'static str, String)> {
         ("config show", told(&[super::config::all(&app, &shown)])),
         ("config explain", told(&["max_window", "source.url", "gates.ci"].map(explain))),
         ("key list", shape(&[[key()]])),
+        ("webhook show", told(&[super::webhook::fields(&hook())])),
         ("metrics", shape(&[measured()])),
     ]
 }
@@ -341,4 +370,24 @@ fn every_field_of_every_view_is_in_the_manual() {
     for ((name, told), (_, is)) in told.iter().zip(&views) {
         assert_eq!(told, is, "--json of {name} is not as tsh-agent-json(7) has it");
     }
+}
+
+/// The commands at or below this one that have `--json`, as they are typed.
+fn with_json(command: &clap::Command, typed: &str, found: &mut BTreeSet<String>) {
+    if command.get_arguments().any(|argument| argument.get_long() == Some("json")) {
+        found.insert(typed.trim().to_owned());
+    }
+    for below in command.get_subcommands() {
+        with_json(below, &format!("{typed} {}", below.get_name()), found);
+    }
+}
+
+#[test]
+fn every_command_that_prints_json_is_there() {
+    let mut commands = BTreeSet::new();
+    with_json(&super::Cli::command(), "", &mut commands);
+    let views = views();
+    let there: BTreeSet<String> =
+        views.iter().filter_map(|(name, _)| name.split(" --").next()).map(str::to_owned).collect();
+    assert_eq!(there, commands);
 }

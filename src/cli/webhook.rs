@@ -1,6 +1,6 @@
 //! `tsh-agent webhook`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,14 +89,18 @@ fn show(app: Option<App>, json: bool) -> Result<Exit, Failure> {
     let hook = hook::read(&path).map_err(failed)?.ok_or_else(|| off(&app))?;
     let lines = hook::instructions(&app, &hook);
     if json {
-        let fields: HashMap<&str, &str> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        return say_json(&fields);
+        return say_json(&fields(&lines));
     }
     for (name, value) in &lines {
         say::out(&format!("{:<14}{value}\n", format!("{name}:")));
     }
     say::out(&format!("\nnginx lets the forge in, in a server block with TLS:\n\n{}", hook::NGINX));
     Ok(Exit::Good)
+}
+
+/// What `--json` prints.
+pub(super) fn fields<'a>(lines: &'a [(&'static str, String)]) -> BTreeMap<&'static str, &'a str> {
+    lines.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
 /// The service: the socket is its standard input, and each application's file a credential.

@@ -6,11 +6,10 @@ use super::Daemon;
 use super::gates::record;
 use super::orders::broken;
 use crate::api::{Caller, Kind, Refusal};
-use crate::config::Settings;
 use crate::events::Event;
 use crate::host::files;
 use crate::host::machine::now;
-use crate::init::{door, has_door};
+use crate::init::door;
 use crate::model::finding::Finding;
 use crate::model::gates::{Hold, HoldKind};
 use crate::model::names::App;
@@ -28,12 +27,12 @@ impl Daemon {
         until: Option<i64>,
         reason: String,
     ) -> Result<(), Refusal> {
-        let settings = self.settings(&app)?;
+        self.settings(&app)?;
         if until.is_some() {
             let what = "maintenance has no end of its own: nobody would know whether the work is done";
             return Err(Refusal::new(Kind::Usage, what).hint("`tsh-agent maintenance off` ends it"));
         }
-        has_way_out(&settings, door::knows_maintenance(&app))?;
+        has_way_out(&app, door::knows_maintenance(&app))?;
         let held = Hold { kind: KIND, until, reason: reason.trim().to_owned(), by: by.name.clone(), at: now() };
         let record = record(&app, &by, "maintenance on", held.reason.clone());
         self.store.hold(&app, &held, &record).await.map_err(broken)?;
@@ -100,17 +99,10 @@ impl Daemon {
 }
 
 /// Whether nginx would keep anybody out.
-fn has_way_out(settings: &Settings, snippet: std::io::Result<bool>) -> Result<(), Refusal> {
-    let app = &settings.app;
+fn has_way_out(app: &App, snippet: std::io::Result<bool>) -> Result<(), Refusal> {
     let refused = |what: String| Refusal::new(Kind::NotPossible, what);
-    if !has_door(settings) {
-        let what = format!("{app} has no door that could be closed: it has no database, or lane = \"stop\"");
-        return Err(
-            refused(what).hint("close it in nginx; or set `database.lane`, and `sudo tsh-agent init` makes a door")
-        );
-    }
     let file = door::snippet_path(app).display().to_string();
-    let init = format!("`sudo tsh-agent init {app}` writes it, and tells nginx");
+    let init = format!("where nginx is, `sudo tsh-agent init {app}` writes it, and says what nginx lacks");
     match snippet {
         Ok(true) => Ok(()),
         Ok(false) => Err(refused(format!("{file} is of an earlier version, which knows no maintenance")).hint(init)),
@@ -145,20 +137,14 @@ pub(super) fn finding(app: &App, now: &MaintenanceNow) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EXAMPLE, parse};
-
-    fn settings(lane: &str) -> Settings {
-        let text = EXAMPLE.replace("#lane = \"auto\"", &format!("lane = \"{lane}\""));
-        parse(&"tsh-erp".parse().unwrap(), std::path::Path::new("x.toml"), &text).unwrap()
-    }
 
     #[test]
     fn nobody_is_told_that_people_are_kept_out_where_nothing_keeps_them_out() {
-        let refused = |lane, snippet| has_way_out(&settings(lane), snippet).err().map(|refusal| refusal.what);
-        assert_eq!(refused("auto", Ok(true)), None);
-        assert!(refused("stop", Ok(true)).unwrap().contains("no door"));
-        assert!(refused("fenced", Ok(false)).unwrap().contains("earlier version"));
-        assert!(refused("auto", Err(std::io::ErrorKind::NotFound.into())).unwrap().contains("cannot be read"));
+        let app = "tsh-erp".parse().unwrap();
+        let refused = |snippet| has_way_out(&app, snippet).err().map(|refusal| refusal.what);
+        assert_eq!(refused(Ok(true)), None);
+        assert!(refused(Ok(false)).unwrap().contains("earlier version"));
+        assert!(refused(Err(std::io::ErrorKind::NotFound.into())).unwrap().contains("cannot be read"));
     }
 
     #[test]

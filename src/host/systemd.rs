@@ -283,7 +283,7 @@ fn failed(what: &str, unit: &str, error: &zbus::Error) -> Cause {
             if name.as_str().ends_with("InteractiveAuthorizationRequired")
                 || name.as_str().ends_with("AccessDenied") =>
         {
-            cause.hint("the polkit rules do not allow it: run `tsh-agent init` again as root")
+            cause.hint("polkit does not allow it: `sudo tsh-agent check` says why, `sudo tsh-agent init` writes the rules anew")
         }
         _ => cause,
     }

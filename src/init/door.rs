@@ -1,6 +1,6 @@
 //! The door in nginx.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Generated, heading};
 use crate::model::names::App;
@@ -36,6 +36,12 @@ location {place} {{
         maintenance = paths::maintenance(app).display(),
     );
     Generated::new(snippet_path(app), text)
+}
+
+/// Whether this server has nginx.
+#[must_use]
+pub fn has_nginx() -> bool {
+    Path::new("/etc/nginx/nginx.conf").exists()
 }
 
 /// Where the snippet stands.

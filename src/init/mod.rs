@@ -47,6 +47,8 @@ pub struct Facts {
     pub group: String,
     /// The group that its first unit runs as, if the unit names one.
     pub unit_group: Option<String>,
+    /// Whether it has nginx.
+    pub nginx: bool,
 }
 
 /// Every file that follows from the settings alone, and is written anew whenever they change.
@@ -58,15 +60,15 @@ pub fn generated(settings: &Settings, facts: &Facts) -> Vec<Generated> {
     all.push(polkit::rule(settings));
     all.extend(bus::policy(settings));
     all.extend(hook::drop_in(settings));
-    if has_door(settings) {
+    if needs_door(settings) || facts.nginx {
         all.push(door::snippet(&settings.app));
     }
     all
 }
 
-/// Whether a deployment may close the door of this application.
+/// Whether a deployment may close the door of this application. A person may close it wherever nginx has it.
 #[must_use]
-pub fn has_door(settings: &Settings) -> bool {
+pub fn needs_door(settings: &Settings) -> bool {
     settings.database.as_ref().is_some_and(|database| database.lane != MigrationLane::Stop)
 }
 
@@ -129,7 +131,7 @@ to = ["ops@example.com"]
 
     fn all(settings: &str, unit_group: Option<&str>) -> String {
         let settings = crate::config::parse(&"erp".parse().unwrap(), Path::new("erp.toml"), settings).unwrap();
-        let facts = Facts { group: "deploy".to_owned(), unit_group: unit_group.map(str::to_owned) };
+        let facts = Facts { group: "deploy".to_owned(), unit_group: unit_group.map(str::to_owned), nginx: false };
         let mut files = generated(&settings, &facts);
         if let Some(database) = &settings.database {
             files.push(database::migration_environment(&settings.app, &database.name, Some("postgresql+psycopg")));
@@ -156,6 +158,17 @@ to = ["ops@example.com"]
         let all = all(&settings, None);
         assert!(!all.contains("deploy-key") && !all.contains("migrate") && !all.contains("nginx"), "{all}");
         assert!(all.contains("\nGroup=deploy\n"));
+    }
+
+    #[test]
+    fn where_there_is_nginx_every_application_has_a_door() {
+        let settings = SETTINGS.replace("owner = \"erp\"", "owner = \"erp\"\nlane = \"stop\"");
+        let settings = crate::config::parse(&"erp".parse().unwrap(), Path::new("erp.toml"), &settings).unwrap();
+        let has_door = |nginx| {
+            let facts = Facts { group: "deploy".to_owned(), unit_group: None, nginx };
+            generated(&settings, &facts).iter().any(|file| file.path == door::snippet_path(&settings.app))
+        };
+        assert!(has_door(true) && !has_door(false));
     }
 
     #[test]

@@ -61,7 +61,9 @@ impl Finding {
         self
     }
 
-    fn new(level: Level, area: &str, what: impl Into<String>) -> Self {
+    /// Of this level.
+    #[must_use]
+    pub fn new(level: Level, area: &str, what: impl Into<String>) -> Self {
         Self { area: area.to_owned(), level, what: what.into(), mend: None }
     }
 }

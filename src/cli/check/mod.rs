@@ -15,14 +15,16 @@ mod rights;
 mod space;
 mod units;
 
+pub use outside::polkit;
+
 use nix::unistd::{Uid, User};
 
 use super::{Failure, render, say, say_json, terminal};
 use crate::api::Refusal;
 use crate::api::client::Error;
 use crate::config::{self, Settings};
-use crate::init::Facts;
 use crate::init::shown::Shown;
+use crate::init::{Facts, door};
 use crate::model::finding::{Finding, Level};
 use crate::model::names::App;
 use crate::model::outcome::Exit;
@@ -131,5 +133,5 @@ fn facts(settings: &Settings, shown: &[Shown]) -> Option<Facts> {
     let user = User::from_name(&settings.service.user).ok().flatten()?;
     let group = nix::unistd::Group::from_gid(user.gid).ok().flatten()?;
     let unit_group = shown.iter().map(|unit| unit.value("Group")).find(|group| !group.is_empty());
-    Some(Facts { group: group.name, unit_group: unit_group.map(str::to_owned) })
+    Some(Facts { group: group.name, unit_group: unit_group.map(str::to_owned), nginx: door::has_nginx() })
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Me;
 use crate::config::Settings;
 use crate::init::machine::run;
-use crate::init::{door, has_door};
-use crate::model::finding::Finding;
+use crate::init::{door, needs_door};
+use crate::model::finding::{Finding, Level};
 use crate::model::names::App;
 
 /// Rules in JavaScript need this polkit at least.
@@ -19,33 +19,43 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// Everything in this file.
 pub async fn look(settings: &Settings, me: &Me) -> Vec<Finding> {
     let mut found = Vec::new();
-    if has_door(settings) {
+    let needed = needs_door(settings);
+    if needed || door::has_nginx() {
         found.push(match me.root {
-            true => hung(&settings.app, run(&["nginx", "-T"], "").map_err(|failure| failure.to_string())),
+            true => hung(&settings.app, needed, run(&["nginx", "-T"], "").map_err(|failure| failure.to_string())),
             false => Finding::not_checked("door", "whether nginx has it: needs root"),
         });
     }
-    found.push(polkit(run(&["pkaction", "--version"], "").ok().as_deref()));
+    found.push(polkit());
     found.push(clock(run(&["timedatectl", "show", "--property=NTPSynchronized", "--value"], "").ok().as_deref()));
     found.push(remote(&settings.source.url).await);
     found
 }
 
-fn hung(app: &App, dump: Result<String, String>) -> Finding {
+/// Without it a deployment that needs it is wrong; else only maintenance is.
+fn hung(app: &App, needed: bool, dump: Result<String, String>) -> Finding {
+    let (level, without) = match needed {
+        true => (Level::Bad, "nobody is kept out during a migration"),
+        false => (Level::Warning, "`maintenance on` would keep nobody out"),
+    };
     match dump {
-        Err(why) => Finding::bad("door", format!("nginx -T does not succeed: {why}")).mend("sudo nginx -t"),
+        Err(why) => Finding::new(level, "door", format!("nginx -T does not succeed: {why}")).mend("sudo nginx -t"),
         Ok(dump) if door::is_included(app, &dump) => Finding::ok("door", "nginx has it"),
         Ok(_) => {
-            let what = "nginx does not have it, so nobody is kept out during a migration";
             let line = door::include_line(app);
-            Finding::bad("door", what)
+            Finding::new(level, "door", format!("nginx does not have it, so {without}"))
                 .mend(format!("add `{line}` to the server block, then sudo systemctl reload nginx"))
         }
     }
 }
 
+/// Whether the polkit that is here reads the rules that let the agent start its steps.
+pub fn polkit() -> Finding {
+    judged(run(&["pkaction", "--version"], "").ok().as_deref())
+}
+
 /// `pkaction version 122`, or `0.105` as it was counted once.
-fn polkit(said: Option<&str>) -> Finding {
+fn judged(said: Option<&str>) -> Finding {
     let number = said.and_then(|said| said.split_whitespace().last());
     let version: Option<u32> = number.and_then(|number| number.trim_start_matches("0.").parse().ok());
     let mend = "upgrade to Debian 12 or Ubuntu 24.04, or later";
@@ -57,8 +67,10 @@ fn polkit(said: Option<&str>) -> Finding {
         )
         .mend(mend),
         (Some(_), Some(number)) => {
-            Finding::bad("polkit", format!("version {number} reads no rules, so the agent may start nothing"))
-                .mend(mend)
+            let what = format!(
+                "version {number} reads no rules files (0.106 does), so the agent may start no step: nothing can be deployed"
+            );
+            Finding::bad("polkit", what).mend(mend)
         }
         _ => Finding::bad("polkit", "it does not say its version, so the agent may start nothing")
             .mend("sudo apt-get install polkitd pkexec"),
@@ -133,11 +145,11 @@ mod tests {
 
     #[test]
     fn polkit_counts_in_two_ways() {
-        let level = |said| polkit(Some(said)).level;
+        let level = |said| judged(Some(said)).level;
         assert_eq!(level("pkaction version 122\n"), Level::Ok);
         assert_eq!(level("pkaction version 0.120\n"), Level::Warning);
         assert_eq!(level("pkaction version 0.105\n"), Level::Bad);
-        assert_eq!(polkit(None).level, Level::Bad);
+        assert_eq!(judged(None).level, Level::Bad);
     }
 
     #[test]
@@ -158,9 +170,13 @@ mod tests {
     fn the_door_hangs_in_nginx() {
         let app = "erp".parse().unwrap();
         let dump = "# configuration file /etc/nginx/snippets/tsh-agent-erp.conf:\n";
-        assert_eq!(hung(&app, Ok(dump.into())).level, Level::Ok);
-        assert!(hung(&app, Ok(String::new())).mend.unwrap().starts_with("add `include snippets/tsh-agent-erp.conf;`"));
-        assert_eq!(hung(&app, Err("emerg".into())).level, Level::Bad);
+        assert_eq!(hung(&app, true, Ok(dump.into())).level, Level::Ok);
+        let lacks = hung(&app, true, Ok(String::new()));
+        assert!(lacks.mend.unwrap().starts_with("add `include snippets/tsh-agent-erp.conf;`"));
+        assert_eq!(hung(&app, true, Err("emerg".into())).level, Level::Bad);
+        // Where only a person would close it.
+        let lacks = hung(&app, false, Ok(String::new()));
+        assert_eq!((lacks.level, lacks.what.contains("`maintenance on`")), (Level::Warning, true));
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn side(side: &Side) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use insta::assert_snapshot;
 
     use super::super::fixtures::{look, sha};
@@ -46,7 +46,7 @@ mod tests {
     use crate::model::names::DeploymentId;
     use crate::model::plan::{Change, Commits};
 
-    fn view() -> DiffView {
+    pub(crate) fn view() -> DiffView {
         let plan = code();
         DiffView {
             app: plan.app,

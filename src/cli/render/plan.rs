@@ -235,4 +235,4 @@ fn answers(view: &PlanView, look: &Look) -> String {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

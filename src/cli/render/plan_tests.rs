@@ -11,7 +11,7 @@ fn commit(start: &str, subject: &str, author: &str) -> Commit {
     Commit { revision: sha(start), subject: subject.into(), author: author.into(), at: ASKED }
 }
 
-pub(in super::super) fn migration(revision: &str, title: &str) -> Migration {
+pub(crate) fn migration(revision: &str, title: &str) -> Migration {
     let file = format!("alembic/versions/{revision}.py");
     Migration { revision: revision.parse().unwrap(), title: title.into(), file, sha256: "0".repeat(64) }
 }
@@ -21,7 +21,7 @@ fn answer(gate: Gate, reply: Reply, reason: &str) -> Answer {
 }
 
 /// Code only: three commits, nothing else.
-pub(in super::super) fn code() -> PlanView {
+pub(crate) fn code() -> PlanView {
     let newest = vec![
         commit("3f2c1a9d", "Round the value added tax per line, as the law asks from next year on", "Dana Developer"),
         commit("77aa0011", "Print", "Ωmega"),
@@ -55,6 +55,33 @@ pub(in super::super) fn code() -> PlanView {
         rollback: plan::rollback(Some(&live), Some(Lane::Code)),
         live: Some(live),
     }
+}
+
+/// With everything that there can be.
+pub(crate) fn full() -> PlanView {
+    let mut view = code();
+    let migrations = &mut view.compared.migrations;
+    for list in [&mut migrations.pending, &mut migrations.added, &mut migrations.removed, &mut migrations.edited] {
+        list.push(migration("0003_note", "Orders may carry a note"));
+    }
+    migrations.unknown = Some("only Django tells".into());
+    migrations.trouble = Some("two heads".into());
+    let packages = &mut view.compared.packages;
+    packages.changes = vec![Change { name: "click".into(), old: Some("8.5.1".into()), new: Some("8.5.2".into()) }];
+    packages.before = Some("uv.lock".into());
+    packages.unknown = Some("`build.lock` is a command".into());
+    view.compared.gone.newest = view.compared.new.newest.clone();
+    view.rehearsal = Some(Rehearsed {
+        deployment: DeploymentId(40),
+        at: ASKED,
+        lane: view.lane,
+        took: Some(700),
+        window: Some(14_200),
+        against: vec!["public.orders is locked for 4.2 s".into()],
+    });
+    view.kept = vec![ReleaseId(39)];
+    view.open = Some(DeploymentId(42));
+    view
 }
 
 /// The screen, whose lines all fit.

@@ -127,7 +127,7 @@ fn an_application_is_adopted_and_put_back_while_it_is_used() {
 }
 
 #[test]
-#[ignore = "--full: kills it at many moments"]
+#[ignore = "scripts/test --full runs it: it kills it at many moments"]
 fn an_adoption_that_is_killed_goes_on_where_it_was() {
     let machine = in_place();
     let before = machine.ok(LOOK);

@@ -96,7 +96,7 @@ fn the_database_is_down() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_port_is_taken() {
     drill(&Drill {
         broken: "systemctl stop tsh-erp; systemd-run -q --unit=squatter python3 -m http.server 8000 --bind 127.0.0.1
@@ -108,7 +108,7 @@ fn the_port_is_taken() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_disk_is_full() {
     drill(&Drill {
         broken: "d=/var/lib/tsh-agent-build/tsh-erp; mount -t tmpfs -o size=8m,uid=$(stat -c %u $d),gid=$(stat -c %g $d),mode=$(stat -c %a $d) tmpfs $d",
@@ -119,7 +119,7 @@ fn the_disk_is_full() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_remote_is_gone() {
     drill(&Drill {
         broken: "systemctl stop ssh.service ssh.socket 2>/dev/null; true",
@@ -130,7 +130,7 @@ fn the_remote_is_gone() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_key_has_expired() {
     let broken = format!("{FORGE} 's|^restrict|expiry-time=\"20200101\",&|' /srv/git/.ssh/authorized_keys");
     drill(&Drill {
@@ -142,7 +142,7 @@ fn the_key_has_expired() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_environment_is_missing() {
     drill(&Drill {
         broken: "mv /etc/tsh-agent/apps/tsh-erp.env /root/file; systemctl restart tsh-erp; true",
@@ -153,7 +153,7 @@ fn the_environment_is_missing() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_worker_runs_out_of_memory() {
     drill(&Drill {
         broken: "systemctl set-property --runtime tsh-erp-worker.service MemoryMax=12M; systemctl restart tsh-erp-worker; true",
@@ -166,7 +166,7 @@ fn the_worker_runs_out_of_memory() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_clock_was_set_back() {
     // The clock of the machine is this computer's; so the last deployment is moved instead.
     let hour = |sign: &str| {
@@ -184,7 +184,7 @@ fn the_clock_was_set_back() {
 }
 
 #[test]
-#[ignore = "--full"]
+#[ignore = "scripts/test --full runs it"]
 fn the_agent_is_stopped() {
     drill(&Drill {
         broken: "systemctl -q mask --now tsh-agent.service",

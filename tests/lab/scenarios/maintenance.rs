@@ -70,8 +70,26 @@ fn it_is_refused_where_nothing_would_keep_anybody_out() {
         (said.code != 0 && said.err.contains("people are not kept out")).then_some(())
     });
     server.agent("maintenance off").ok();
-    server.set("lane", "\"stop\"");
+    server.ok("rm /etc/nginx/snippets/tsh-agent-tsh-erp.conf");
     let said = server.agent("maintenance on");
-    assert!(said.code != 0 && said.err.contains("has no door"), "{said:?}");
+    assert!(said.code != 0 && said.err.contains("has no door") && said.err.contains("init"), "{said:?}");
     assert_eq!(people_get(&server).0, "200");
+}
+
+/// No deployment of it ever closes a door, and a person may all the same.
+#[test]
+fn an_application_whose_deployments_need_no_door_has_one_too() {
+    let server = Server::ready();
+    server.ok("rm /etc/nginx/snippets/tsh-agent-tsh-erp.conf");
+    server.set("lane", "\"stop\"");
+    server.ok("tsh-agent init tsh-erp");
+    let said = server.agent("maintenance on --reason 'the disk is exchanged'");
+    assert_eq!(said.code, 0, "{said:?}");
+    kept_out(&server);
+    server.agent("maintenance off").ok();
+    until("people come in", seconds(20), || (people_get(&server).0 == "200").then_some(()));
+    // Where nginx does not read it, that is a warning, and nothing that keeps a deployment from being good.
+    server.ok("sed -i '/snippets.tsh-agent/d' /etc/nginx/sites-enabled/* && nginx -s reload");
+    let said = server.agent("check --json");
+    assert!(said.out.contains("`maintenance on` would keep nobody out"), "{said:?}");
 }

@@ -135,13 +135,13 @@ fn whole_life(suite: &str) {
 }
 
 #[test]
-#[ignore = "--full: boots a machine without a saved state"]
+#[ignore = "scripts/test --full runs it: it boots a machine without a saved state"]
 fn a_package_lives_and_dies_on_debian_12() {
     whole_life("bookworm");
 }
 
 #[test]
-#[ignore = "--full: makes an image of another Debian"]
+#[ignore = "scripts/test --full runs it: it makes an image of another Debian"]
 fn a_package_lives_and_dies_on_debian_13() {
     whole_life("trixie");
 }
