@@ -17,7 +17,6 @@ use crate::model::backup::{BackupRow, BackupView, Doomed, File, Level, Proof, Re
 use crate::model::files::Files;
 use crate::model::finding::Finding;
 use crate::model::gates::{Answer, Gate, Reply};
-use crate::model::going_back::RollbackView;
 use crate::model::journal::{Cause, Felt};
 use crate::model::key::{Allow, KeyView};
 use crate::model::leaving::Leaving;
@@ -251,12 +250,6 @@ fn restores() -> Vec<RestoreView> {
     vec![full, unknown]
 }
 
-fn rollbacks() -> Vec<RollbackView> {
-    let refused = Some(("the schema is ahead".into(), "mend forward".into()));
-    let full = RollbackView { refused, open: Some(DeploymentId(43)), ..fixtures::rollback() };
-    vec![RollbackView { schema: Err("no connection".into()), ..full.clone() }, full]
-}
-
 fn quarantine() -> QuarantineView {
     QuarantineView {
         database: "erp_quarantine_7".into(),
@@ -337,7 +330,7 @@ fn views() -> Vec<(&'static str, String)> {
         ("history", shape(&[history])),
         ("where", shape(&[gates()])),
         ("plan", shape(&[plan()])),
-        ("rollback --dry-run", shape(&rollbacks())),
+        ("rollback --dry-run", shape(&fixtures::rollbacks())),
         ("diff", shape(&[diff()])),
         ("audit", shape(&[[record()]])),
         ("check", shape(&[[Finding::warning("unit", "it is slow").mend("sudo reboot")]])),

@@ -353,3 +353,10 @@ pub(crate) fn rollback() -> RollbackView {
         schema: Ok(schema),
     }
 }
+
+/// With everything, and with a schema that cannot be read.
+pub(crate) fn rollbacks() -> Vec<RollbackView> {
+    let refused = Some(("the schema is ahead".into(), "mend forward".into()));
+    let full = RollbackView { refused, open: Some(DeploymentId(43)), ..rollback() };
+    vec![RollbackView { schema: Err("no connection".into()), ..full.clone() }, full]
+}
