@@ -7,7 +7,7 @@ SUITE=${SUITE:-bookworm}
 python_of() { case $1 in bookworm) echo 3.11;; trixie) echo 3.13;; *) die "no such suite here: $1 (bookworm, trixie)";; esac; }
 PACKAGES=(
   systemd-sysv dbus polkitd libpam-systemd
-  postgresql redis-server nginx openssh-server
+  postgresql pgbouncer redis-server nginx openssh-server
   python3 python3-venv git sudo curl ca-certificates iproute2 procps less acl psmisc zstd
   libssl3 zlib1g                      # the agent links the system's OpenSSL
 )
@@ -29,6 +29,7 @@ make_base() {
   chroot "$t" install -d -m 2755 -g systemd-journal /var/log/journal || return 1
   echo '# no name server: this machine cannot reach the internet' > "$t/etc/resolv.conf"
   rm -f "$t/etc/nginx/sites-enabled/default"                # port 80 belongs to what is being tested
+  rm -f "$t"/etc/systemd/system/*.wants/pgbouncer.service   # there for the scenarios about it alone
   ln -sf /opt/wheelhouse/bin/uv "$t/usr/local/bin/uv"
   for unit in console-getty.service getty.target apt-daily.timer apt-daily-upgrade.timer \
     e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer logrotate.timer; do

@@ -36,6 +36,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) trait Agent {
     async fn deploy(&self, app: &str, wanted: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
     async fn rollback(&self, app: &str, to: u32, options: HashMap<&str, Variant<'_>>) -> zbus::Result<u32>;
+    async fn rollback_plan(&self, app: &str, to: u32) -> zbus::Result<String>;
     async fn abort(&self, id: u32) -> zbus::Result<()>;
     async fn adopt(&self, app: &str, revision: &str, subject: &str) -> zbus::Result<u32>;
     async fn hold(&self, app: &str, kind: &str, until: i64, reason: &str) -> zbus::Result<()>;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::client::{Client, Error, view};
-use crate::model::names::{App, ReleaseId, Wanted};
+use crate::model::going_back::RollbackView;
+use crate::model::names::{App, DeploymentId, ReleaseId, Wanted};
 use crate::model::plan::{DiffView, PlanView};
 
 /// The core bounds how long the repository is asked, and one is asked after another; this is for a core that does not.
@@ -27,6 +28,14 @@ impl Client {
     pub async fn diff(&self, app: &App, from: &Wanted, to: &Wanted) -> Result<DiffView, Error> {
         let patient = Self::within(self.address.clone(), PATIENCE).await?;
         view(&patient.agent.diff(app.as_str(), from.as_str(), to.as_str()).await?)
+    }
+
+    /// What a rollback would do.
+    ///
+    /// # Errors
+    /// If there is nothing to go back to, or the agent cannot be asked.
+    pub async fn rollback_plan(&self, app: &App, to: Option<DeploymentId>) -> Result<RollbackView, Error> {
+        view(&self.agent.rollback_plan(app.as_str(), to.map_or(0, |id| id.0)).await?)
     }
 
     /// Keeps a release until somebody takes the pin away.

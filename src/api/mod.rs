@@ -22,6 +22,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
+use crate::model::going_back::RollbackView;
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
@@ -83,6 +84,13 @@ pub trait Core: Send + Sync + 'static {
         app: App,
         to: Option<DeploymentId>,
     ) -> impl Future<Output = Result<DeploymentId, Refusal>> + Send;
+
+    /// What that would do. Answered from what is recorded.
+    fn rollback_plan(
+        &self,
+        app: App,
+        to: Option<DeploymentId>,
+    ) -> impl Future<Output = Result<RollbackView, Refusal>> + Send;
 
     /// Puts something in the way of deployments, until a moment in milliseconds since 1970 (UTC) or until it is lifted.
     fn hold(

@@ -75,6 +75,11 @@ impl<C: Core> Agent<C> {
         Ok(self.core.rollback(by, app.parse()?, to).await?.0)
     }
 
+    async fn rollback_plan(&self, app: &str, to: u32) -> Result<String, Refusal> {
+        let to = (to != 0).then_some(DeploymentId(to));
+        json(&self.core.rollback_plan(app.parse()?, to).await?)
+    }
+
     async fn abort(&self, id: u32, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
         let by = self.caller(&header).await?;
         self.core.abort(by, DeploymentId(id)).await

@@ -331,6 +331,7 @@ fn views() -> Vec<(&'static str, String)> {
         ("history", shape(&[history])),
         ("where", shape(&[gates()])),
         ("plan", shape(&[plan()])),
+        ("rollback --dry-run", shape(&fixtures::rollbacks())),
         ("diff", shape(&[diff()])),
         ("audit", shape(&[[record()]])),
         ("check", shape(&[[Finding::warning("unit", "it is slow").mend("sudo reboot")]])),

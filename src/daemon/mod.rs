@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod expect;
 mod gates;
+mod going_back;
 mod keep;
 mod keys;
 mod maintenance;

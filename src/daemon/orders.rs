@@ -41,28 +41,38 @@ impl Daemon {
     ) -> Result<DeploymentId, Refusal> {
         let settings = self.settings(&app)?;
         self.nothing_stuck(&app).await?;
-        let live = Self::live(&app)?;
-        let good = self.store.good(&app).await.map_err(broken)?;
-        // After a failure behind the commit point another release is live than the good one, which is then the one to
-        // go back to.
-        let release = match (to, good.filter(|good| live != Some(*good) && files::has_release(&app, *good))) {
-            (Some(id), _) => self.release_of(&app, id).await?,
-            (None, Some(good)) => good,
-            (None, None) => self.release_before(&app, live).await?,
-        };
-        if live == Some(release) {
-            return Err(Refusal::new(Kind::NotPossible, format!("release {release} is live already")));
-        }
-        if !files::has_release(&app, release) {
-            let what = format!("release {release} is not kept any more");
-            let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
-            return Err(Refusal::new(Kind::NotFound, what).hint(hint));
-        }
+        let release = self.release_to_go_back_to(&app, to).await?;
         let who = by.who();
         let mut order = Order { who, ..self.order(&settings, Goal::Release(release), by.name, true).await? };
         order.revision = self.store.built(release).await.map_err(broken)?.map(|built| built.revision);
         let words = format!("release {release}");
         self.accept(settings, "rollback", &words, order, None).await
+    }
+
+    /// The release of deployment `to`, or the one before the live one; it is kept, and not live.
+    pub(super) async fn release_to_go_back_to(
+        &self,
+        app: &App,
+        to: Option<DeploymentId>,
+    ) -> Result<ReleaseId, Refusal> {
+        let live = Self::live(app)?;
+        let good = self.store.good(app).await.map_err(broken)?;
+        // After a failure behind the commit point another release is live than the good one, which is then the one to
+        // go back to.
+        let release = match (to, good.filter(|good| live != Some(*good) && files::has_release(app, *good))) {
+            (Some(id), _) => self.release_of(app, id).await?,
+            (None, Some(good)) => good,
+            (None, None) => self.release_before(app, live).await?,
+        };
+        if live == Some(release) {
+            return Err(Refusal::new(Kind::NotPossible, format!("release {release} is live already")));
+        }
+        if !files::has_release(app, release) {
+            let what = format!("release {release} is not kept any more");
+            let hint = "`tsh-agent history` shows revisions: deploy the one you want again";
+            return Err(Refusal::new(Kind::NotFound, what).hint(hint));
+        }
+        Ok(release)
     }
 
     pub(super) async fn order_abort(self: &Arc<Self>, by: Caller, id: DeploymentId) -> Result<(), Refusal> {

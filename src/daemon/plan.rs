@@ -61,10 +61,7 @@ impl Daemon {
                 None => Default::default(),
             },
             gates: self.gates_for(&settings, &to, running.as_ref(), descends).await?,
-            open: self.store.history(Some(&app), 1).await.map_err(broken)?.first().and_then(|row| {
-                let open = row.ended.is_none();
-                open.then_some(row.id)
-            }),
+            open: self.open_now(&app).await?,
             rollback: plan::rollback(live.as_ref(), lane),
             app,
             live,
@@ -76,7 +73,13 @@ impl Daemon {
         })
     }
 
-    async fn live_now(&self, app: &App) -> Result<Option<Live>, Refusal> {
+    /// The deployment that has not ended.
+    pub(super) async fn open_now(&self, app: &App) -> Result<Option<DeploymentId>, Refusal> {
+        let last = self.store.history(Some(app), 1).await.map_err(broken)?;
+        Ok(last.first().filter(|row| row.ended.is_none()).map(|row| row.id))
+    }
+
+    pub(super) async fn live_now(&self, app: &App) -> Result<Option<Live>, Refusal> {
         let Some(release) = Self::live(app)? else { return Ok(None) };
         let built = self.store.built(release).await.map_err(broken)?;
         let verified = self.store.good(app).await.map_err(broken)? == Some(release);
@@ -84,7 +87,7 @@ impl Daemon {
     }
 
     /// Whether this revision was proven to live on the schema as it is, though it may not know it.
-    async fn lives_ahead(
+    pub(super) async fn lives_ahead(
         &self,
         app: &App,
         revision: &crate::model::names::Sha,
@@ -130,7 +133,7 @@ impl Daemon {
 }
 
 /// Revisions the live database is at; none where the migrations' tool has no names for them.
-async fn schema(settings: &Settings) -> Result<Vec<SchemaRevision>, String> {
+pub(super) async fn schema(settings: &Settings) -> Result<Vec<SchemaRevision>, String> {
     let Some(database) = &settings.database else { return Ok(Vec::new()) };
     let Migrations::Alembic { table, .. } = &database.migrations else { return Ok(Vec::new()) };
     Cluster::local().schema_revisions(&database.name, table).await.map_err(|error| error.to_string())

@@ -12,6 +12,7 @@ use crate::model::backup::{BackupRow, BackupView, Doomed};
 use crate::model::care::{self, CareView};
 use crate::model::finding::Finding;
 use crate::model::gates::{HoldKind, Override};
+use crate::model::going_back::RollbackView;
 use crate::model::key::{Allow, Answer, Asked, KeyView};
 use crate::model::metrics::MetricsView;
 use crate::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
@@ -86,6 +87,10 @@ impl Core for Service {
 
     async fn rollback(&self, by: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
         self.0.order_rollback(by, app, to).await
+    }
+
+    async fn rollback_plan(&self, app: App, to: Option<DeploymentId>) -> Result<RollbackView, Refusal> {
+        self.0.rollback_plan(app, to).await
     }
 
     async fn abort(&self, by: Caller, id: DeploymentId) -> Result<(), Refusal> {

@@ -1,11 +1,12 @@
 //! A journal as people see it. Pure.
 
 use crate::model::gates::{Answer, Reply, Ruling};
+use crate::model::going_back::stays;
 use crate::model::journal::{Fact, Goal, Journal, Output, Restored};
 use crate::model::lane::{Lane, seconds};
 use crate::model::leaving::Leaving;
 use crate::model::machine::{self, Next};
-use crate::model::names::{ReleaseId, SchemaRevision};
+use crate::model::names::{ReleaseId, words};
 use crate::model::outcome::Verdict;
 use crate::model::size::size;
 use crate::model::step::Step;
@@ -210,10 +211,6 @@ pub fn detail(out: &Output) -> String {
     }
 }
 
-fn words(revisions: &[SchemaRevision]) -> String {
-    revisions.iter().map(|revision| revision.as_str()).collect::<Vec<_>>().join(", ")
-}
-
 /// The failure that everything after it follows from; of an undo only if nothing else failed.
 fn failure(journal: &Journal) -> Option<FailureView> {
     let failures = || {
@@ -307,12 +304,7 @@ fn moved(journal: &Journal) -> Option<String> {
     if !journal.touched(Step::Migrate) && !journal.touched(Step::Fence) {
         let kept = matches!(journal.order()?.goal, Goal::Release(_));
         let inspected = journal.inspected().filter(|inspected| kept || inspected.ahead)?;
-        let at = words(&inspected.current);
-        return Some(if inspected.ahead {
-            format!("stays at {at} (case 1): a rehearsal has proven this release on a schema it does not know")
-        } else {
-            "untouched (case 0): this release knows the schema as it is".to_owned()
-        });
+        return Some(stays(&inspected.current, inspected.ahead));
     }
     let words = match (journal.output(Step::Restore), journal.output(Step::Migrate)) {
         (Some(Output::Restored(Restored::Unchanged)), _) => {

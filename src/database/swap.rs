@@ -58,6 +58,8 @@ impl Cluster {
                 close(link).await;
                 return Ok(Swapped::Already);
             };
+            // The application was let in again: whoever is sent away comes back, as long as he may.
+            shut(&mut link, swap.was_live(open), original).await?;
             self.end_sessions(&mut link, &swap.db, None).await?;
             self.push_sequences(&mut link, swap, original, open).await?;
             self.end_sessions(&mut link, swap.incoming.name(), None).await?;
@@ -83,13 +85,18 @@ impl Cluster {
         open: Open,
     ) -> Result<()> {
         let (incoming, was_live) = (swap.incoming.name(), swap.was_live(open));
-        let behind = fenced(grants(link, incoming, original).await?);
-        let mut statements = give_exactly(link, incoming, &behind).await?;
-        let name = quote(incoming);
-        statements.push(format!("alter database {name} connection limit {FEW} allow_connections true"));
-        run_together(link, &format!("open database {incoming} for the agent"), &statements).await?;
+        shut(link, incoming, original).await?;
+        let sql = [format!("alter database {} connection limit {FEW} allow_connections true", quote(incoming))];
+        run_together(link, &format!("open database {incoming} for the agent"), &sql).await?;
         self.carry_sequences(was_live, incoming).await
     }
+}
+
+/// The fence around one of them, before the transaction that both come out of behind one.
+async fn shut(link: &mut PgConnection, db: &str, original: Option<&str>) -> Result<()> {
+    let behind = fenced(grants(link, db, original).await?);
+    let statements = give_exactly(link, db, &behind).await?;
+    run_together(link, &format!("fence database {db}"), &statements).await
 }
 
 impl Swap {

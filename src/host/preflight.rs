@@ -54,7 +54,13 @@ pub fn room(place: &Path, grows: u64) -> Act<()> {
     // It may lie elsewhere; then nothing is known, and nothing is guessed.
     let Ok(stat) = nix::sys::statvfs::statvfs(place) else { return Ok(()) };
     let (free, need) = (stat.blocks_available() * stat.fragment_size(), grows + RESERVE);
-    let hint = || format!("make room: `du -xh --max-depth=3 {} | sort -h | tail`", place.display());
+    let hint = || {
+        format!(
+            "make room: `du -xh --max-depth=3 {} | sort -h | tail`; or set database.lane = \"stop\", which needs room \
+             for a backup alone, and has nothing to go back to by itself",
+            place.display()
+        )
+    };
     if free < need {
         let what = format!(
             "the migration and what there is to go back to need {} MiB in {}, and only {} are free",
@@ -124,7 +130,8 @@ mod tests {
     fn without_room_nothing_begins() {
         let here = tempfile::tempdir().unwrap();
         let cause = room(here.path(), 1 << 60).unwrap_err();
-        assert!(cause.what.contains("need 1099511628288 MiB in") && cause.hint.is_some(), "{cause:?}");
+        assert!(cause.what.contains("need 1099511628288 MiB in"), "{cause:?}");
+        assert!(cause.hint.unwrap().contains("or set database.lane = \"stop\""));
         assert_eq!(room(&here.path().join("nowhere"), 1 << 60), Ok(()));
     }
 

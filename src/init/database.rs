@@ -55,6 +55,30 @@ pub fn scheme(environment: &str) -> Option<&str> {
     valid.then_some(scheme)
 }
 
+/// The port in `DATABASE_URL` of a file of the environment, if that names a PostgreSQL on this server: of the place, or
+/// of `?port=`, or PostgreSQL's own.
+#[must_use]
+pub fn port(environment: &str) -> Option<u16> {
+    let value = environment.lines().rev().find_map(|line| line.trim().strip_prefix("DATABASE_URL="))?;
+    let (scheme, rest) = value.trim().trim_matches(['"', '\'']).split_once("://")?;
+    let (place, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    let asked = |key: &str| {
+        let pairs = rest.split_once('?')?.1.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(name, _)| *name == key).map(|(_, value)| value).next_back()
+    };
+    let host = asked("host").unwrap_or(host);
+    let here = matches!(host, "" | "localhost" | "127.0.0.1" | "[::1]" | "::1") || host.starts_with(['/', '%']);
+    if !scheme.starts_with("postgres") || !here {
+        return None;
+    }
+    asked("port").or(port).map_or(Some(5432), |port| port.parse().ok())
+}
+
 /// Who owns a database, and which tool's table of revisions is in it; as the superuser, through the socket.
 #[must_use]
 pub fn ask(name: &str) -> (Option<String>, Option<Tool>) {
@@ -96,5 +120,18 @@ mod tests {
         assert_eq!(scheme("#DATABASE_URL=postgresql://x"), None);
         assert_eq!(scheme("DATABASE_URL=postgresql://old\nDATABASE_URL=postgres://new"), Some("postgres"));
         assert_eq!(scheme("DATABASE_URL=secret"), None);
+    }
+
+    #[test]
+    fn the_port_of_a_database_here() {
+        assert_eq!(port("A=1\nDATABASE_URL=postgresql+psycopg://u:s:e@127.0.0.1:6432/d?sslmode=disable\n"), Some(6432));
+        assert_eq!(port("DATABASE_URL=\"postgres://u@localhost/d\""), Some(5432));
+        assert_eq!(port("DATABASE_URL=postgres://u@[::1]:6432/d"), Some(6432));
+        assert_eq!(port("DATABASE_URL=postgres://u@[::1]/d"), Some(5432));
+        assert_eq!(port("DATABASE_URL=postgresql://u:p@/d?host=/run/postgresql&port=6432"), Some(6432));
+        assert_eq!(port("DATABASE_URL=postgresql://u:p@db.example.org:6432/d"), None, "it is not on this server");
+        assert_eq!(port("DATABASE_URL=postgresql://u:p@/d?host=db.example.org"), None);
+        assert_eq!(port("DATABASE_URL=sqlite:///x"), None);
+        assert_eq!(port("#DATABASE_URL=postgresql://x"), None);
     }
 }

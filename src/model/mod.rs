@@ -10,6 +10,7 @@ pub mod files;
 pub mod finding;
 pub mod fold;
 pub mod gates;
+pub mod going_back;
 mod inspected;
 pub mod journal;
 pub mod key;

@@ -219,6 +219,13 @@ number!(
     ReleaseId
 );
 
+/// Revisions of a schema as people read them.
+#[must_use]
+pub fn words(revisions: &[SchemaRevision]) -> String {
+    let words: Vec<&str> = revisions.iter().map(SchemaRevision::as_str).collect();
+    if words.is_empty() { "no revision".to_owned() } else { words.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

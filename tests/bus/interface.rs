@@ -35,6 +35,11 @@ async fn the_interface_is_a_promise() {
           <arg name="options" type="a{sv}" direction="in"/>
           <arg type="u" direction="out"/>
         </method>
+        <method name="RollbackPlan">
+          <arg name="app" type="s" direction="in"/>
+          <arg name="to" type="u" direction="in"/>
+          <arg type="s" direction="out"/>
+        </method>
         <method name="Abort">
           <arg name="id" type="u" direction="in"/>
         </method>

@@ -11,6 +11,7 @@ use tsh_agent::model::backup::{BackupRow, BackupView, Doomed};
 use tsh_agent::model::care::{CareView, Kind as Care};
 use tsh_agent::model::finding::Finding;
 use tsh_agent::model::gates::{HoldKind, Override};
+use tsh_agent::model::going_back::RollbackView;
 use tsh_agent::model::key::{Allow, Answer, Asked, KeyView};
 use tsh_agent::model::metrics::MetricsView;
 use tsh_agent::model::names::{App, BackupName, DeploymentId, KeyName, ReleaseId, Sha, Wanted};
@@ -137,6 +138,16 @@ impl Core for Script {
     async fn rollback(&self, caller: Caller, app: App, to: Option<DeploymentId>) -> Result<DeploymentId, Refusal> {
         self.note(format!("{}: rollback {app} {to:?}", by(&caller)));
         Ok(id())
+    }
+
+    async fn rollback_plan(&self, app: App, to: Option<DeploymentId>) -> Result<RollbackView, Refusal> {
+        let refused = (self.output == "refused").then(|| json!(["the schema is ahead", "mend forward"]));
+        let view = json!({
+            "app": app, "live": null, "release": to.map_or(41, |id| id.0), "revision": "91".repeat(20),
+            "schema": {"Ok": ["a1"]}, "case": 0, "database": "untouched (case 0)", "because": "it is where it should be",
+            "lost": "nothing", "refused": refused, "open": null,
+        });
+        Ok(serde_json::from_value(view).unwrap())
     }
 
     async fn abort(&self, caller: Caller, id: DeploymentId) -> Result<(), Refusal> {

@@ -174,7 +174,9 @@ async fn the_other_verbs_ask_for_what_they_show() {
     let said = bus.run(&["status"]).await;
     assert!(said.code == 2 && said.err.contains("which application?"), "{said:?}");
     let said = bus.run(&["rollback", "--app", "shop", "--to", "40", "--detach"]).await;
-    assert_eq!((said.code, said.out.as_str()), (0, "accepted as deployment 42; `tsh-agent watch 42` follows it\n"));
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.starts_with("shop: back to release 40 (91919191), nothing runs now\n"), "{}", said.out);
+    assert!(said.out.ends_with("accepted as deployment 42; `tsh-agent watch 42` follows it\n"), "{}", said.out);
     assert_eq!(bus.run(&["rollback", "--app", "shop"]).await.code, 0);
     assert_eq!(bus.run(&["abort", "42"]).await.code, 0);
     assert_eq!(bus.run(&["history", "--app", "shop", "-n", "3"]).await.code, 0);
@@ -182,7 +184,7 @@ async fn the_other_verbs_ask_for_what_they_show() {
         core.asked(),
         [
             "me: rollback shop Some(DeploymentId(40))",
-            "me: rollback shop None",
+            "me: rollback shop Some(DeploymentId(41))",
             "me: abort 42",
             "history Some(App(\"shop\")) 3"
         ]
@@ -194,6 +196,30 @@ async fn the_other_verbs_ask_for_what_they_show() {
         let said = bus.run(args).await;
         assert!(serde_json::from_str::<serde_json::Value>(&said.out).is_ok(), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_rollback_is_shown_without_doing_it() {
+    for (output, code) in [("", 0), ("refused", 1)] {
+        let bus = Bus::start();
+        let mut core = Script::of([]);
+        std::sync::Arc::get_mut(&mut core).unwrap().output = output;
+        let _connection = bus.serve(&core).await;
+        let said = bus.run(&["rollback", "--dry-run"]).await;
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.out.contains("untouched (case 0)\n  because:"), "{said:?}");
+        assert_eq!(
+            said.err.contains("error: the schema is ahead\n  now:        nothing was done"),
+            code == 1,
+            "{said:?}"
+        );
+        let said = bus.run(&["rollback", "--dry-run", "--json"]).await;
+        let view: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((said.code, view["case"].as_u64()), (0, Some(0)));
+        assert_eq!(core.asked(), [""; 0], "nothing was done");
+    }
+    let bus = Bus::start();
+    assert_eq!(bus.run(&["rollback", "--json"]).await.code, 2, "what is done has no JSON");
 }
 
 #[tokio::test]

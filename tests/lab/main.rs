@@ -34,6 +34,7 @@ mod scenarios {
     mod operator;
     mod package;
     mod plan;
+    mod pooler;
     mod push;
     mod rehearsal;
     mod restore;

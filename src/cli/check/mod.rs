@@ -9,6 +9,7 @@ mod files;
 mod key;
 mod memory;
 mod outside;
+mod pooler;
 mod probes;
 mod rights;
 mod space;
@@ -107,6 +108,7 @@ async fn look(app: &App) -> Vec<Finding> {
         found.extend(files::written(&settings, &facts));
     }
     found.extend(files::credentials(&settings, &me));
+    found.extend(pooler::look(&settings, &me));
     found.extend(key::look(&settings, &me));
     found.extend(rights::look(&settings, &me));
     found.extend(certificates::look(&me));

@@ -4,10 +4,12 @@ use jiff::tz::{TimeZone, offset};
 
 use super::Look;
 use crate::model::gates::{Hold, HoldKind};
+use crate::model::going_back::{Outlook, RollbackView};
 use crate::model::journal::{Cause, Pending};
 use crate::model::lane::Lane;
-use crate::model::names::{DeploymentId, ReleaseId, Sha};
+use crate::model::names::{DeploymentId, ReleaseId, SchemaRevision, Sha};
 use crate::model::outcome::Verdict;
+use crate::model::plan::Live;
 use crate::model::push::{PushState, PushView};
 use crate::model::step::Step::{self, *};
 use crate::model::trigger::{Forge, Trigger};
@@ -345,4 +347,30 @@ pub(crate) fn history() -> Vec<HistoryRow> {
         row(41, "rollback", "rolled-back", Some(185_000), "bob", "Print two copies"),
         HistoryRow { revision: None, subject: None, ..row(40, "deploy", "failed", Some(900), "alice", "") },
     ]
+}
+
+/// Back over a migration that was proven.
+pub(crate) fn rollback() -> RollbackView {
+    let found = Outlook::Ahead("the schema is at 0003_note, which release 41 does not know".into());
+    let schema: Vec<SchemaRevision> = vec!["0003_note".parse().unwrap()];
+    RollbackView {
+        app: "tsh-erp".parse().unwrap(),
+        live: Some(Live { release: ReleaseId(42), revision: Some(sha("3f2c1a9d")), verified: true }),
+        release: ReleaseId(41),
+        revision: Some(sha("91ab3e0d")),
+        case: found.case(),
+        database: found.database(&schema),
+        because: found.because().to_owned(),
+        lost: found.lost().to_owned(),
+        refused: None,
+        open: None,
+        schema: Ok(schema),
+    }
+}
+
+/// With everything, and with a schema that cannot be read.
+pub(crate) fn rollbacks() -> Vec<RollbackView> {
+    let refused = Some(("the schema is ahead".into(), "mend forward".into()));
+    let full = RollbackView { refused, open: Some(DeploymentId(43)), ..rollback() };
+    vec![RollbackView { schema: Err("no connection".into()), ..full.clone() }, full]
 }

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod rehearsal;
 pub mod restore;
+pub mod rollback;
 pub mod show;
 pub mod status;
 mod text;

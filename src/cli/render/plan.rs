@@ -5,6 +5,7 @@ use super::{FIELD, Look, Tone, field, fields, gates};
 use crate::model::expect::Expected;
 use crate::model::gates::Reply;
 use crate::model::lane::seconds;
+use crate::model::names::DeploymentId;
 use crate::model::plan::{Change, Commits, Compared, Migration, Migrations, Packages, PlanView, Rehearsed};
 use crate::when;
 
@@ -22,11 +23,7 @@ pub fn plan(view: &PlanView, look: &Look) -> String {
     if view.compared.new.count == 0 {
         out += &list("commit", &[format!("{} ({})", to.subject, to.author)], 1, look);
     }
-    if let Some(id) = view.open {
-        let words =
-            format!("deployment {id} is open: one that is ordered now is refused, or takes its place if it waits");
-        out += &fields("open", &[words], look);
-    }
+    out += &open(view.open, look);
     if view.is_nothing() {
         out += &field("now", "nothing to do: this commit runs, and was verified", look);
         return out + &answers(view, look);
@@ -43,6 +40,14 @@ pub fn plan(view: &PlanView, look: &Look) -> String {
     out += &field("release", &kept(view), look);
     out += &fields("rollback", &view.rollback, look);
     out + &answers(view, look)
+}
+
+/// That a deployment is open, if one is.
+#[must_use]
+pub fn open(id: Option<DeploymentId>, look: &Look) -> String {
+    let words =
+        |id| format!("deployment {id} is open: one that is ordered now is refused, or takes its place if it waits");
+    field("open", &id.map(words).unwrap_or_default(), look)
 }
 
 fn head(view: &PlanView) -> String {

@@ -65,6 +65,27 @@ async fn the_twin_becomes_live_with_everything_that_was_bound() {
     assert_eq!(back().await, Swapped::Already);
 }
 
+/// A pooler, or a program whose pool is full of dead sessions: gone, it comes again at once.
+#[tokio::test]
+async fn whoever_comes_again_and_again_does_not_keep_the_swap_away() {
+    let (scratch, access, before) = failed("haunt").await;
+    let (server, owner) = (scratch.server, scratch.owner.clone());
+    let ghost = tokio::spawn(async move {
+        loop {
+            if let Ok(mut session) = server.connect(&owner, "haunt").await {
+                sqlx::query("select pg_sleep(60)").execute(&mut session).await.unwrap_err();
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    while scratch.root("select 1::text from pg_stat_activity where usename = 'haunt_app'").await.is_empty() {}
+    let swapped = scratch.cluster.swap(&back(&scratch), access.as_deref()).await;
+    ghost.abort();
+    assert_eq!(swapped.unwrap(), Swapped::Now);
+    assert!(ghost.await.unwrap_err().is_cancelled());
+    went_back(&scratch, access.as_deref(), &before).await;
+}
+
 #[tokio::test]
 async fn the_swap_survives_a_crash_after_every_statement() {
     let (scratch, access, before) = failed("crash").await;

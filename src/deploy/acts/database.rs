@@ -5,9 +5,10 @@ use crate::database::Aside;
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
 use crate::model::edited::{self, Edited};
+use crate::model::going_back::{NEVER_MIGRATES, not_proven};
 use crate::model::journal::{Before, Cause, Goal, Inspected, Output, Restored};
 use crate::model::lane::Lane;
-use crate::model::names::{SchemaRevision, Sha};
+use crate::model::names::{SchemaRevision, Sha, words};
 use crate::model::request::Work;
 use crate::model::rollback::{self, Facts, Move};
 use crate::model::step::Step;
@@ -97,23 +98,18 @@ pub fn admissible<W: World>(engine: &Engine<'_, W>, inspected: &Inspected) -> Ac
     if is_kept(engine) && inspected.lane != Lane::Code {
         let first = inspected.pending.first().map(|pending| pending.revision.to_string()).unwrap_or_default();
         let what = format!("release {} wants migrations that have not run (first: {first})", engine.release());
-        return Err(Cause::new(what).hint("a rollback never migrates: `tsh-agent deploy` the revision instead"));
+        return Err(Cause::new(what).hint(NEVER_MIGRATES));
     }
     Ok(())
 }
 
 /// What an inspection that fails means for somebody who wants to go back: old code on a schema that it was never
 /// tried on, which is not done by itself.
-pub fn not_back<W: World>(engine: &Engine<'_, W>, mut cause: Cause) -> Cause {
+pub fn not_back<W: World>(engine: &Engine<'_, W>, cause: Cause) -> Cause {
     if let Some(restoring) = super::restore::goal(engine) {
         return super::restore::does_not_know(restoring, cause);
     }
-    if is_kept(engine) {
-        let hint = "going back is not proven to be safe (case 3), so nothing was moved: mend forward with \
-                    `tsh-agent deploy REVISION`";
-        cause.hint = Some(cause.hint.map_or_else(|| hint.to_owned(), |more| format!("{hint}; or {more}")));
-    }
-    cause
+    if is_kept(engine) { not_proven(cause) } else { cause }
 }
 
 /// After a migration the database must be where the release wants it, whatever the tool's exit status said.
@@ -136,11 +132,6 @@ pub async fn arrived<W: World>(engine: &mut Engine<'_, W>) -> Act<()> {
         words(&have),
         words(&want)
     )))
-}
-
-pub(super) fn words(revisions: &[SchemaRevision]) -> String {
-    let words: Vec<&str> = revisions.iter().map(SchemaRevision::as_str).collect();
-    if words.is_empty() { "no revision".to_owned() } else { words.join(", ") }
 }
 
 /// The access list before any fence of this deployment.

@@ -1,10 +1,10 @@
 //! Load, swap, count: a backup takes the live database's place, and what leaves is told.
 
-use super::database::{original, quarantine_name, words};
+use super::database::{original, quarantine_name};
 use crate::deploy::engine::Engine;
 use crate::deploy::world::{Act, World};
 use crate::model::journal::{Cause, Goal, Inspected, Output, Restored, Restoring};
-use crate::model::names::ReleaseId;
+use crate::model::names::{ReleaseId, words};
 use crate::model::step::Step;
 
 /// What is restored, if this deployment restores.

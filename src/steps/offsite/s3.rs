@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use rusty_s3::actions::{CreateMultipartUpload, ListObjectsV2, ListParts};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use serde::Deserialize;
@@ -30,12 +30,18 @@ const SIGNED: Duration = Duration::from_mins(15);
 const CONNECT: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_mins(2);
 
+/// What we ourselves say of a content, where the store says something else: whether a bucket encrypts with a key of its
+/// owner (SSE-KMS) is not ours to choose, and then its ETag looks like an MD5 and is none. The store has compared the
+/// content with the MD5 that came with it before it took this.
+const TOLD: &str = "x-amz-meta-md5";
+const ENCRYPTION: &str = "x-amz-server-side-encryption";
+
 /// A file in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thing {
     /// Size in bytes.
     pub size: u64,
-    /// What the store says of its content: MD5 in nearly all stores.
+    /// What the store says of its content: made of MD5 in nearly all stores.
     pub etag: String,
 }
 
@@ -135,10 +141,9 @@ impl Store {
         let size = file.metadata().map_err(on(path))?.len();
         let part = PART.max(size.div_ceil(MOST_PARTS));
         let whole = format!("{}{key}", self.prefix);
+        let mine = etag(&file, size, part).map_err(on(path))?;
         if let Some(thing) = there {
-            let known = matches!(thing.etag.len(), 32..) && thing.etag.bytes().take(32).all(|b| b.is_ascii_hexdigit());
-            let same = thing.size == size && (!known || thing.etag == etag(&file, size, part).map_err(on(path))?);
-            if same {
+            if thing.size == size && self.is(&whole, thing, &mine).await? {
                 // An attempt may have died when all was there.
                 files::remove(&self.note(key))?;
                 return Ok(0);
@@ -148,10 +153,33 @@ impl Store {
         }
         if size <= part {
             let body = read(&file, 0, size).map_err(on(path))?;
-            self.send(key, &body, || self.bucket.put_object(Some(&self.credentials), &whole)).await?;
+            self.send(key, &body, Some(&mine), || self.bucket.put_object(Some(&self.credentials), &whole)).await?;
             return Ok(size);
         }
-        self.put_parts(key, &whole, &file, path, size, part).await
+        let carried = self.put_parts(key, &whole, &file, path, part, &mine).await?;
+        let now = self.list(key).await?;
+        let is = match now.get(key) {
+            Some(thing) => thing.size == size && self.is(&whole, thing, &mine).await?,
+            None => false,
+        };
+        if !is {
+            return Err(Cause::new(format!("{} does not have what was sent as {whole}", self.place())));
+        }
+        files::remove(&self.note(key))?;
+        Ok(carried)
+    }
+
+    /// Whether a thing has the content that `mine` tells of. An ETag proves it; where it is another one, it proves the
+    /// opposite only if it is made of the content.
+    async fn is(&self, whole: &str, thing: &Thing, mine: &str) -> Result<bool, Cause> {
+        if thing.etag == mine {
+            return Ok(true);
+        }
+        let look = || self.bucket.head_object(Some(&self.credentials), whole).sign(SIGNED);
+        let answer = self.ask(Method::HEAD, whole, &[], &[], look).await?;
+        let of_content = is_md5(thing.etag.split('-').next().unwrap_or_default()) && !has_own_key(&answer);
+        let told = answer.headers().get(TOLD).and_then(|told| told.to_str().ok());
+        Ok(!of_content && told == Some(mine))
     }
 
     /// A large file, part by part: those that are there are not sent again.
@@ -161,17 +189,19 @@ impl Store {
         whole: &str,
         file: &File,
         path: &Path,
-        size: u64,
         part: u64,
+        mine: &str,
     ) -> Result<u64, Cause> {
-        let (upload, there) = self.upload(key, whole).await?;
+        let size = file.metadata().map_err(on(path))?.len();
+        let (upload, there) = self.upload(key, whole, mine).await?;
         let (mut etags, mut carried) = (Vec::new(), 0);
         for (number, from) in (1..).zip((0..size).step_by(usize::try_from(part).unwrap_or(usize::MAX))) {
             let body = read(file, from, part.min(size - from)).map_err(on(path))?;
-            let etag = hex(&Md5::digest(&body));
+            let mut etag = hex(&Md5::digest(&body));
             if there.get(&number) != Some(&etag) {
                 let action = || self.bucket.upload_part(Some(&self.credentials), whole, number, &upload);
-                self.send(key, &body, action).await?;
+                // It knows the part by what it said, whatever that is.
+                etag = self.send(key, &body, None, action).await?;
                 carried += body.len() as u64;
             }
             etags.push(etag);
@@ -186,25 +216,23 @@ impl Store {
         };
         let body = complete().body();
         self.ask(Method::POST, key, body.as_bytes(), &[], || complete().sign(SIGNED)).await?;
-        let now = self.list(key).await?;
-        let expected = etag(file, size, part).map_err(on(path))?;
-        if now.get(key).is_none_or(|thing| thing.size != size || thing.etag != expected) {
-            return Err(Cause::new(format!("{} does not have what was sent as {whole}", self.place())));
-        }
-        files::remove(&self.note(key))?;
         Ok(carried)
     }
 
     /// The upload that was begun and its parts, or a new one. It is noted before a byte is sent.
-    async fn upload(&self, key: &str, whole: &str) -> Result<(String, BTreeMap<u16, String>), Cause> {
+    async fn upload(&self, key: &str, whole: &str, mine: &str) -> Result<(String, BTreeMap<u16, String>), Cause> {
         let note = self.note(key);
         if let Ok(upload) = fs::read_to_string(&note)
             && let Some(parts) = self.parts(whole, &upload).await?
         {
             return Ok((upload, parts));
         }
-        let begin = || self.bucket.create_multipart_upload(Some(&self.credentials), whole).sign(SIGNED);
-        let answer = self.ask(Method::POST, key, &[], &[], begin).await?;
+        let begin = || {
+            let mut action = self.bucket.create_multipart_upload(Some(&self.credentials), whole);
+            action.headers_mut().insert(TOLD, mine.to_owned());
+            action.sign(SIGNED)
+        };
+        let answer = self.ask(Method::POST, key, &[], &[(TOLD, mine)], begin).await?;
         let text = answer.text().await.map_err(|error| self.broken(key, error))?;
         let made = CreateMultipartUpload::parse_response(&text).map_err(|error| self.strange(key, &error))?;
         let upload = made.upload_id().to_owned();
@@ -250,22 +278,33 @@ impl Store {
         self.uploads.join(hex(&Md5::digest(key)))
     }
 
-    /// Sends bytes, whose MD5 the store compares; and so is what it says it has.
-    async fn send<'a, A: S3Action<'a>>(&self, what: &str, body: &[u8], action: impl Fn() -> A) -> Result<(), Cause> {
+    /// Sends bytes, whose MD5 the store compares; and so is what it says it has, which is the answer. `told` is kept
+    /// with it.
+    async fn send<'a, A: S3Action<'a>>(
+        &self,
+        what: &str,
+        body: &[u8],
+        told: Option<&str>,
+        action: impl Fn() -> A,
+    ) -> Result<String, Cause> {
         let digest = Md5::digest(body);
         let md5 = STANDARD.encode(digest);
+        let mut headers = vec![("content-md5", md5.as_str())];
+        headers.extend(told.map(|told| (TOLD, told)));
         let sign = || {
             let mut action = action();
-            action.headers_mut().insert("content-md5", md5.clone());
+            for (name, value) in &headers {
+                action.headers_mut().insert((*name).to_owned(), (*value).to_owned());
+            }
             action.sign(SIGNED)
         };
-        let answer = self.ask(Method::PUT, what, body, &[("content-md5", &md5)], sign).await?;
+        let answer = self.ask(Method::PUT, what, body, &headers, sign).await?;
         let said = answer.headers().get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or_default();
         let said = said.trim_matches('"');
-        if said.len() == 32 && said != hex(&digest) {
+        if is_md5(said) && said != hex(&digest) && !has_own_key(&answer) {
             return Err(Cause::new(format!("{} does not have what was sent as {what}", self.place())));
         }
-        Ok(())
+        Ok(said.to_owned())
     }
 
     /// Brings a file back, from where an attempt before stopped. What comes is the store's word, to be compared.
@@ -295,6 +334,15 @@ impl Store {
     }
 }
 
+fn is_md5(etag: &str) -> bool {
+    etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Whether the store encrypts this with a key of the bucket's owner, so that its ETag tells nothing about the content.
+fn has_own_key(answer: &Response) -> bool {
+    answer.headers().get(ENCRYPTION).is_some_and(|how| how.as_bytes().starts_with(b"aws:kms"))
+}
+
 fn read(file: &File, from: u64, bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut body = vec![0; usize::try_from(bytes).unwrap_or_default()];
     file.read_exact_at(&mut body, from)?;
@@ -302,7 +350,7 @@ fn read(file: &File, from: u64, bytes: u64) -> std::io::Result<Vec<u8>> {
 }
 
 /// What the store says of a file that came in one piece, or in parts.
-fn etag(file: &File, size: u64, part: u64) -> std::io::Result<String> {
+pub(super) fn etag(file: &File, size: u64, part: u64) -> std::io::Result<String> {
     let mut all = Vec::new();
     for from in (0..size.max(1)).step_by(usize::try_from(part).unwrap_or(usize::MAX)) {
         let mut digest = Md5::new();

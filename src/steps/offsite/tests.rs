@@ -51,8 +51,12 @@ impl Drop for Server {
 }
 
 /// `None` where it is not installed.
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn server() -> Option<Server> {
+    server_with(&[])
+}
+
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+fn server_with(options: &[&str]) -> Option<Server> {
     if !Path::new(PYTHON).exists() {
         eprintln!("skipped: no S3 server is installed; scripts/test installs it");
         return None;
@@ -60,6 +64,7 @@ fn server() -> Option<Server> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut child = Command::new(PYTHON)
         .args([SERVER, &port.to_string()])
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -263,6 +268,33 @@ async fn damage_in_the_store_is_found_and_nothing_there_is_written_over() {
     // Whoever has the server has its credentials, and can take nothing away with them.
     let gone = server.says((&server.access, &server.secret), "s3.delete_object(Bucket='backups', Key=keys[0])");
     assert!(gone.contains("AccessDenied"), "{gone}");
+}
+
+#[tokio::test]
+async fn an_etag_that_is_no_md5_makes_nothing_good_look_bad_and_nothing_bad_good() {
+    let Some(server) = server_with(&["--kms"]) else { return };
+    let place = Place::new(&server).await;
+    assert!(place.push(&[FIRST]).await.unwrap() > 0);
+    assert_eq!(place.push(&[FIRST]).await.unwrap(), 0, "it is there already");
+    place.elsewhere(Some(FIRST)).await.1.unwrap();
+
+    let (store, path, back) = (place.store(), place.bench.root().join("large"), place.bench.root().join("back"));
+    fs::write(&path, [vec![1; 16 << 20], b"and the rest".to_vec()].concat()).unwrap();
+    let size = store.put("erp/large", &path, None).await.unwrap();
+    let there = store.list("erp/large").await.unwrap();
+    let thing = &there["erp/large"];
+    assert_ne!(thing.etag, s3::etag(&File::open(&path).unwrap(), size, 16 << 20).unwrap(), "the store hides it");
+    assert_eq!(store.put("erp/large", &path, Some(thing)).await.unwrap(), 0);
+    store.get("erp/large", &back).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(back).unwrap());
+
+    // As long as what it should be.
+    server.does(&format!(
+        "key = next(k for k in keys if {DUMP:?} in k)\nbody = s3.get_object(Bucket='backups', Key=key)['Body'].read()\n\
+         s3.put_object(Bucket='backups', Key=key, Body=body[::-1])"
+    ));
+    let cause = place.push(&[FIRST]).await.unwrap_err();
+    assert!(cause.what.contains("has something else under the name"), "{cause:?}");
 }
 
 #[tokio::test]

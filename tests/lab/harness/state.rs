@@ -132,7 +132,6 @@ fn make(machine: &Machine, state: &str) {
     }
     machine.ok("tsh-agent init tsh-erp");
     operator(machine);
-    branches(machine);
     machine.agent("deploy").ok();
     machine.lab("save", &[state]).ok();
     machine.lab("down", &[]).ok();
@@ -144,16 +143,4 @@ fn operator(machine: &Machine) {
         ssh-keygen -q -t ed25519 -N '' -f /root/olga
         install -d -m 0700 -o olga -g olga /home/olga/.ssh
         install -m 0600 -o olga -g olga /root/olga.pub /home/olga/.ssh/authorized_keys");
-}
-
-/// Revisions with two faults, or with a fault and a virtue: what a bad deployment is when it has migrated already.
-fn branches(machine: &Machine) {
-    machine.ok("set -e; cd \"$(mktemp -d)\"; git clone -q /srv/git/erp.git .
-        git config user.name Dana; git config user.email dana@example.org
-        mix() { git checkout -q -b \"v/$1-$2\" \"origin/v/$1\"; git merge -q -m \"$1, and $2\" \"origin/v/$2\"; }
-        mix breaking dies-at-import; mix breaking worker-crash; mix additive worker-crash
-        mix additive migrates-at-start
-        git push -q origin v/breaking-dies-at-import v/breaking-worker-crash v/additive-worker-crash \
-            v/additive-migrates-at-start
-        chown -R git: /srv/git/erp.git");
 }

@@ -43,8 +43,12 @@ fn rollback_over_a_migration_is_refused_and_touches_nothing() {
     server.agent("deploy v/breaking").ok();
     let runs = crate::harness::verify::runs(&server);
     let writer = Writer::start(&server);
+    let shown = server.agent("rollback --dry-run");
+    assert!(shown.code == 1 && shown.out.contains("it is refused (case 3)"), "{shown:?}");
+    assert!(shown.err.contains("0003_total, which release 1 does not know"), "{shown:?}");
     let said = server.agent("rollback");
     assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.starts_with(&shown.out), "the same is told before: {}", said.out);
     assert_eq!(said.errors(), 1, "{said:?}");
     writer::progress(&server, writer::acknowledged(&server));
     assert_eq!(writer.stop().unwrap().failed_requests, 0);

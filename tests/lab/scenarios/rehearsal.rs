@@ -36,9 +36,13 @@ fn an_additive_migration_goes_online_and_rollback_leaves_the_schema_ahead() {
     server.verify(id, Deployed);
 
     // Going back by hand: the record proves it.
+    let shown = server.agent("rollback --dry-run").ok();
+    let told = "stays at 0003_note (case 1)";
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(server.newest(), id, "nothing was done");
     let said = server.agent("rollback");
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.out.contains("(case 1)"), "{}", said.out);
+    assert_eq!(said.out.matches(told).count(), 2, "before and afterwards: {}", said.out);
     server.verify_live(server.old());
     assert_eq!(schema(&server), "0003_note");
     let said = server.agent(&format!("rollback --to {id}"));

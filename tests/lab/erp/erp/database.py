@@ -10,5 +10,6 @@ def connect() -> Engine:
     return create_engine(
         os.environ["DATABASE_URL"],
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 3},
+        # No prepared statements: a pooler may hand the next transaction to another session.
+        connect_args={"connect_timeout": 3, "prepare_threshold": None},
     )
