@@ -3,6 +3,7 @@
 //! The unit binds the build's own area over `/srv/<app>/releases`, so that every path that an environment embeds is
 //! right, and real releases cannot be seen.
 
+mod bytecode;
 mod cache;
 mod environment;
 mod install;
@@ -10,6 +11,7 @@ mod shared;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::child::Command;
 use super::files::{self, on};
@@ -20,6 +22,7 @@ use crate::model::journal::{Cause, Output};
 use crate::model::request::Work;
 use crate::paths;
 
+use bytecode::Bytecode;
 use environment::Environment;
 
 /// Builds what was fetched.
@@ -96,9 +99,18 @@ impl Plan {
     async fn compile(&self, environment: &Environment) -> Result<(), Cause> {
         let python = self.python();
         if python.exists() {
+            let kept = Bytecode::of(&self.area.join(cache::NAME), &self.venv()).map(Arc::new);
+            let mut sources = Vec::new();
+            if let Some(kept) = kept.clone() {
+                let release = self.release.clone();
+                sources = blocking(move || kept.restore(&release)).await?;
+            }
             let argv = [python.to_string_lossy().as_ref(), "-m", "compileall", "-q", "-j", "0", "."].map(str::to_owned);
             // Packages may contain files for other versions of Python, which cannot be compiled and need not.
             environment.command(&argv).dir(&self.release).quiet().finish().await?;
+            if let Some(kept) = kept {
+                blocking(move || kept.keep(&sources)).await?;
+            }
         }
         Ok(())
     }

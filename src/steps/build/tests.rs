@@ -1,5 +1,6 @@
 //! With a wheelhouse instead of a network.
 
+use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
@@ -69,6 +70,53 @@ fn tools(bench: &mut Bench) -> Vec<(&'static str, String)> {
 
 fn works(uv: &Path) -> bool {
     std::process::Command::new(uv).arg("--version").output().is_ok_and(|out| out.status.success())
+}
+
+/// When a release's file was compiled, and what its source says.
+fn compiled(bench: &Bench, release: u32, file: &str) -> (Vec<u8>, u64) {
+    let (folder, stem) = file.rsplit_once('/').unwrap_or((".", file));
+    let folder = bench.release(release).join(folder);
+    let beside = files::names(&folder.join("__pycache__")).unwrap();
+    let name = beside.iter().find(|name| name.to_string_lossy().starts_with(stem.trim_end_matches("py"))).unwrap();
+    let source = folder.join(stem).metadata().unwrap().modified().unwrap();
+    let seconds = source.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    (std::fs::read(folder.join("__pycache__").join(name)).unwrap(), seconds)
+}
+
+#[tokio::test]
+async fn what_was_compiled_is_compiled_once() {
+    let mut bench =
+        bench(&[("requirements.txt", "tiny==1.0\n"), ("lib/same.py", "A = 1\n"), ("lib/other.py", "B = 1\n")]);
+    bench.settings.build.python = "/usr/bin/python3".to_owned();
+    build(&bench).await.unwrap();
+    let (first, then) = compiled(&bench, 42, "lib/same.py");
+
+    // Something that only the kept one has, so that it is seen where it comes from; and another time of the source.
+    let kept = bench.at(&paths::releases(bench.app())).join(cache::NAME).join("bytecode");
+    let kept = kept.join(&files::names(&kept).unwrap()[0]);
+    let count = files::names(&kept).unwrap().len();
+    for name in files::names(&kept).unwrap() {
+        let mut text = std::fs::read(kept.join(&name)).unwrap();
+        text.push(b'!');
+        std::fs::write(kept.join(&name), text).unwrap();
+    }
+    let tree = bench.at(&paths::exported(bench.app(), &any_sha()));
+    write(&tree.join("lib/other.py"), "B = 2\n");
+    let later = std::time::SystemTime::now() + Duration::from_secs(60);
+    File::options().write(true).open(tree.join("lib/same.py")).unwrap().set_modified(later).unwrap();
+    build(&bench).await.unwrap();
+
+    let (second, time) = compiled(&bench, 42, "lib/same.py");
+    assert_eq!((second, time), ([first, vec![b'!']].concat(), then), "the same content");
+    let (other, _) = compiled(&bench, 42, "lib/other.py");
+    assert_ne!(other.last(), Some(&b'!'), "another content");
+    let out = std::process::Command::new(bench.release(42).join(".venv/bin/python"))
+        .args(["-c", "import sys; sys.dont_write_bytecode = True; import lib.other, lib.same; print(lib.other.B)"])
+        .current_dir(bench.release(42))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "2\n");
+    assert_eq!(files::names(&kept).unwrap().len(), count, "what no source has any more is not kept");
 }
 
 #[tokio::test]
