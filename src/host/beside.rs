@@ -22,6 +22,14 @@ const LOG: u64 = 2 << 30;
 /// Counting reads everything once, 1.2 s for each GB.
 const COUNTING: Duration = Duration::from_hours(1);
 
+/// After a crash PostgreSQL is back by itself within seconds.
+const BACK: Duration = Duration::from_secs(30);
+
+/// Whether PostgreSQL answers, or does again soon.
+async fn is_back() -> bool {
+    Cluster::local().wait(BACK).await.is_ok()
+}
+
 impl Machine<'_> {
     /// Makes an empty database for this backup, if it fits on the disk.
     pub(super) async fn room_for(&self, backup: &BackupName) -> Act<()> {
@@ -52,7 +60,12 @@ impl Machine<'_> {
     /// What only the quarantine has.
     pub(super) async fn count(&self, snapshot: Option<&str>, backup: Option<&BackupName>) -> Act<Vec<Leaving>> {
         let quarantine = self.aside(Kind::Quarantine)?;
-        let found = Cluster::local().written_since(quarantine.name(), snapshot, COUNTING).await.map_err(asked)?;
+        let ask = || async { Cluster::local().written_since(quarantine.name(), snapshot, COUNTING).await };
+        let found = match ask().await {
+            Err(_) if is_back().await => ask().await,
+            found => found,
+        };
+        let found = found.map_err(asked)?;
         Ok(match backup {
             Some(backup) => leaving::beside(found, &self.manifest(backup)?.tables),
             None => found,
@@ -61,6 +74,13 @@ impl Machine<'_> {
 
     /// Forgets twins of earlier deployments, what was restored in vain, and quarantines whose time is over.
     pub(super) async fn forget_asides(&self) -> Act<()> {
+        match self.forget().await {
+            Err(_) if is_back().await => self.forget().await,
+            done => done,
+        }
+    }
+
+    async fn forget(&self) -> Act<()> {
         let Ok(database) = self.database() else { return Ok(()) };
         let last = self.store.history(Some(&self.settings.app), 1).await.map_err(|error| Cause::new(chain(&error)))?;
         let last = last.first().map(|row| row.id);
