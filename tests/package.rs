@@ -80,6 +80,19 @@ fn it_holds_what_is_installed_and_is_the_same_each_time() {
 }
 
 #[test]
+fn a_purge_removes_every_folder_of_state_that_is_made() {
+    let postrm = read(format!("{ROOT}/packaging/deb/postrm"));
+    let removed: BTreeSet<&str> =
+        postrm.lines().filter(|line| line.starts_with("rm -rf ")).flat_map(str::split_whitespace).collect();
+    let made = read(format!("{ROOT}/units/tmpfiles.d/tsh-agent.conf"));
+    let folders = made.lines().filter_map(|line| line.strip_prefix("d ")?.split_whitespace().next());
+    let state: Vec<&str> = folders.filter(|folder| folder.starts_with("/var/lib/")).collect();
+    assert!(state.len() > 3, "{state:?}");
+    let left: Vec<&&str> = state.iter().filter(|folder| !removed.contains(**folder)).collect();
+    assert!(left.is_empty(), "{left:?} stay behind");
+}
+
+#[test]
 fn it_depends_on_every_library_that_the_program_loads() {
     let control = read(format!("{ROOT}/packaging/deb/control"));
     let package = |library: &str| match library {
