@@ -2,7 +2,6 @@
 
 use tsh_agent::model::lane::Lane;
 use tsh_agent::model::outcome::Verdict;
-use tsh_agent::model::step::Step;
 use tsh_agent::model::view::DeploymentView;
 
 use super::machine::Machine;
@@ -138,10 +137,6 @@ impl Server {
             (Some(Verdict::Deployed), _) => vec!["tsh_erp".to_owned()],
             _ => self.base.databases.clone(),
         };
-        // What prune could not reach, because PostgreSQL was away, stays until the next one.
-        if view.steps.iter().any(|step| step.step == Step::Prune && step.state == "failed") {
-            expected.extend(self.base.databases.iter().filter(|name| **name != "tsh_erp").cloned());
-        }
         let said = view.database.as_deref().unwrap_or_default();
         for kept in ["quarantine", "restored"].map(|kind| format!("tsh_erp_{kind}_{}", view.id)) {
             if said.contains(&kept) {
