@@ -15,6 +15,7 @@ mod harness {
     pub mod machine;
     pub mod state;
     pub mod store;
+    pub mod strike;
     pub mod verify;
     pub mod wait;
     pub mod writer;

@@ -67,7 +67,8 @@ impl Machine {
         Said::of(&self.command(verb, args).stdin(Stdio::null()).output().unwrap())
     }
 
-    fn command(&self, verb: &str, args: &[&str]) -> Command {
+    /// The same, not begun yet.
+    pub fn command(&self, verb: &str, args: &[&str]) -> Command {
         let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lab"));
         command.args([verb, "--name", &self.name]).args(args);
         command

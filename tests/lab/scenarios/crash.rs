@@ -6,27 +6,28 @@
 use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
 use tsh_agent::model::step::Step;
 
-use crate::harness::machine::Said;
+use crate::harness;
 use crate::harness::state::Server;
+use crate::harness::strike::struck;
 use crate::harness::writer::Writer;
 
 const GOOD: &str = "v/breaking";
 const BAD: &str = "v/breaking-dies-at-import";
 
-/// Strikes during `step`; returns the number of the deployment.
-fn strike(server: &Server, branch: &str, step: &str, harm: &str) -> u32 {
-    let striker = server.spawn(&["/opt/tests-lab/strike", step, harm]);
-    server.agent(&format!("deploy {branch} --detach")).ok();
-    let said = Said::of(&striker.wait_with_output().unwrap());
-    assert_eq!(said.code, 0, "step {step} did not come, or was over too soon: {said:?}");
-    said.ok().parse().unwrap()
+/// Strikes during `step` of a deployment of `branch`, while somebody uses the application.
+fn strike(branch: &str, step: &str, harm: &str) -> (Server, Writer, u32) {
+    let ((server, writer), id) = struck(|| {
+        let server = Server::ready();
+        let writer = Writer::start(&server);
+        let id = harness::strike::strike(&server, &format!("deploy {branch} --detach"), step, harm);
+        ((server, writer), id)
+    });
+    (server, writer, id)
 }
 
 /// The core dies. It comes back, finds the deployment, and brings it to the end it would have had.
 fn core_dies(branch: &str, step: &str, harm: &str, verdict: Verdict) {
-    let server = Server::ready();
-    let writer = Writer::start(&server);
-    let id = strike(&server, branch, step, harm);
+    let (server, writer, id) = strike(branch, step, harm);
     server.settled(id);
     server.verify(id, verdict);
     assert_eq!(server.ok("systemctl show -P NRestarts tsh-agent"), "1", "the core died once");
@@ -35,9 +36,7 @@ fn core_dies(branch: &str, step: &str, harm: &str, verdict: Verdict) {
 
 /// A step dies. One that only looks is done again; else it is a failure, undone if there is anything to undo.
 fn step_dies(branch: &str, step: &str, verdict: Verdict) {
-    let server = Server::ready();
-    let writer = Writer::start(&server);
-    let id = strike(&server, branch, step, "unit");
+    let (server, writer, id) = strike(branch, step, "unit");
     server.settled(id);
     server.verify(id, verdict);
     server.verify_rows(writer);
@@ -46,9 +45,7 @@ fn step_dies(branch: &str, step: &str, verdict: Verdict) {
 /// PostgreSQL dies and comes back by itself. What needed it has failed or is done again; before the door is open
 /// everything can be undone.
 fn postgres_dies(branch: &str, step: &str) {
-    let server = Server::ready();
-    let writer = Writer::start(&server);
-    let id = strike(&server, branch, step, "postgres");
+    let (server, writer, id) = strike(branch, step, "postgres");
     let verdict = server.settled(id);
     assert!(matches!(verdict, Deployed | RolledBack), "{verdict:?}");
     server.verify(id, verdict);
@@ -57,9 +54,7 @@ fn postgres_dies(branch: &str, step: &str) {
 
 /// The machine dies. After the next boot either release may be live, but whole, and as the verdict says.
 fn machine_dies(branch: &str, step: &str) {
-    let server = Server::ready();
-    let writer = Writer::start(&server);
-    let id = strike(&server, branch, step, "freeze");
+    let (server, writer, id) = strike(branch, step, "freeze");
     server.crash();
     drop(writer);
     server.up();

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use tsh_agent::model::outcome::Verdict::{self, Deployed, Failed, RolledBack};
 use tsh_agent::model::step::Step;
 
-use crate::harness::machine::Said;
 use crate::harness::state::Server;
+use crate::harness::strike::{strike, struck};
 use crate::harness::wait::{seconds, until};
 use crate::harness::writer::{self, FILE, Writer};
 
@@ -33,13 +33,13 @@ impl Scene {
         format!("backup restore {} --yes-restore tsh_erp {more}", self.backup)
     }
 
-    /// Does harm during `step`; the number of the restore.
-    fn strike(&self, step: &str, harm: &str) -> u32 {
-        let striker = self.server.spawn(&["/opt/tests-lab/strike", step, harm]);
-        self.server.agent(&self.order("--detach")).ok();
-        let said = Said::of(&striker.wait_with_output().unwrap());
-        assert_eq!(said.code, 0, "step {step} did not come, or was over too soon: {said:?}");
-        said.ok().parse().unwrap()
+    /// One with harm done during `step` of a restore, and the number of that.
+    fn struck(step: &str, harm: &str) -> (Self, u32) {
+        struck(|| {
+            let scene = Self::set();
+            let id = strike(&scene.server, &scene.order("--detach"), step, harm);
+            (scene, id)
+        })
     }
 
     /// The server is whole, and what `show` says about rows is true.
@@ -174,8 +174,7 @@ fn what_is_aside_goes_only_when_a_dump_of_it_is_proven() {
 }
 
 fn core_dies(step: &str, harm: &str, verdict: Verdict) {
-    let scene = Scene::set();
-    let id = scene.strike(step, harm);
+    let (scene, id) = Scene::struck(step, harm);
     scene.server.settled(id);
     assert_eq!(scene.server.ok("systemctl show -P NRestarts tsh-agent"), "1", "the core died once");
     scene.verify(id, verdict);
@@ -183,15 +182,13 @@ fn core_dies(step: &str, harm: &str, verdict: Verdict) {
 
 /// The step's unit, or the database server, dies.
 fn other_dies(step: &str, harm: &str, verdict: Verdict) {
-    let scene = Scene::set();
-    let id = scene.strike(step, harm);
+    let (scene, id) = Scene::struck(step, harm);
     scene.server.settled(id);
     scene.verify(id, verdict);
 }
 
 fn machine_dies(step: &str, verdict: Verdict) {
-    let mut scene = Scene::set();
-    let id = scene.strike(step, "freeze");
+    let (mut scene, id) = Scene::struck(step, "freeze");
     scene.server.crash();
     drop(scene.writer.take());
     scene.server.up();

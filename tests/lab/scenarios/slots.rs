@@ -7,6 +7,7 @@ use crate::harness::agent::SETTINGS;
 use crate::harness::load::{DIRECT, Load, Met, NGINX};
 use crate::harness::machine::Said;
 use crate::harness::state::Server;
+use crate::harness::strike::{strike, struck};
 use crate::harness::verify::{live_release, story};
 use crate::harness::wait::{seconds, until};
 
@@ -92,12 +93,11 @@ fn one_that_fails_in_the_bake_hands_back() {
 
 /// The machine dies at a hand-over, one way and the other.
 fn machine_dies(branch: &str, step: &str, expected: Verdict) {
-    let server = behind_a_socket("slots");
-    let striker = server.spawn(&["/opt/tests-lab/strike", step, "freeze"]);
-    server.agent(&format!("deploy {branch} --detach")).ok();
-    let said = Said::of(&striker.wait_with_output().unwrap());
-    assert_eq!(said.code, 0, "step {step} did not come, or was over too soon: {said:?}");
-    let id: u32 = said.ok().parse().unwrap();
+    let (server, id) = struck(|| {
+        let server = behind_a_socket("slots");
+        let id = strike(&server, &format!("deploy {branch} --detach"), step, "freeze");
+        (server, id)
+    });
     server.crash();
     server.up();
     assert_eq!(server.settled(id), expected);
