@@ -78,6 +78,20 @@ fn behind_one_slot_requests_wait() {
     assert!(met.answers.len() == 2 && met.slowest_ms > 300, "they waited for the start: {met:?}");
 }
 
+/// A connection that was taken in the very moment in which the turn ends is served all the same.
+#[test]
+fn the_turn_ends_again_and_again() {
+    let server = behind_a_socket("slots");
+    let load = Load::start(&server, &["--new", "--clients", "64", "--pause", "0", DIRECT]);
+    server.ok("cd /run/tsh-agent/tsh-erp
+        turn() {
+            echo $1 > .serving && mv .serving serving
+            until systemctl show -P StatusText tsh-erp@a | grep -q \"^$2\"; do :; done
+        }
+        for _ in {1..80}; do turn none standing; turn a accepting; done");
+    nobody_failed(&load.stop());
+}
+
 /// What fails while it bakes hands back to a process that never stopped.
 #[test]
 #[ignore = "scripts/test --full runs it"]
