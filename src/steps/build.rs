@@ -100,14 +100,17 @@ impl Plan {
         let python = self.python();
         if python.exists() {
             let kept = Bytecode::of(&self.area.join(cache::NAME), &self.venv()).map(Arc::new);
-            let mut sources = Vec::new();
+            let (mut sources, mut left) = (Vec::new(), bytecode::everything());
             if let Some(kept) = kept.clone() {
                 let release = self.release.clone();
                 sources = blocking(move || kept.restore(&release)).await?;
+                left = bytecode::left(&sources, &self.release);
             }
-            let argv = [python.to_string_lossy().as_ref(), "-m", "compileall", "-q", "-j", "0", "."].map(str::to_owned);
-            // Packages may contain files for other versions of Python, which cannot be compiled and need not.
-            environment.command(&argv).dir(&self.release).quiet().finish().await?;
+            if !left.is_empty() {
+                let argv = [python.to_string_lossy().as_ref(), "-m", "compileall", "-q"].map(str::to_owned);
+                // Packages may contain files for other versions of Python, which cannot be compiled and need not.
+                environment.command(&[&argv[..], &left].concat()).dir(&self.release).quiet().finish().await?;
+            }
             if let Some(kept) = kept {
                 blocking(move || kept.keep(&sources)).await?;
             }

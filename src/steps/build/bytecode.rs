@@ -17,6 +17,8 @@ use crate::steps::files::{self, on};
 const NAME: &str = "bytecode";
 /// Compiled files lie here, beside their source.
 const BESIDE: &str = "__pycache__";
+/// So many files are compiled by one process, and named one by one.
+const FEW: usize = 100;
 
 /// What is kept of one Python's work: files `<sha256 of the source>.<tag>.pyc`.
 pub struct Bytecode {
@@ -28,6 +30,27 @@ pub struct Bytecode {
 pub struct Source {
     path: PathBuf,
     sha256: String,
+    /// What was compiled from it before lies beside it.
+    restored: bool,
+}
+
+/// What of these sources is left to compile, as arguments of `python -m compileall` in the folder of the release. To let
+/// it look at thousands that are compiled already takes longer than to compile what a commit changes.
+#[must_use]
+pub fn left(sources: &[Source], release: &Path) -> Vec<String> {
+    let left = || sources.iter().filter(|source| !source.restored);
+    let names: Option<Vec<String>> =
+        left().map(|source| Some(format!("./{}", source.path.strip_prefix(release).ok()?.to_str()?))).collect();
+    match names {
+        Some(names) if names.len() <= FEW => names,
+        _ => everything(),
+    }
+}
+
+/// The same for all there is, by as many processes as there are processors.
+#[must_use]
+pub fn everything() -> Vec<String> {
+    ["-j", "0", "."].map(str::to_owned).to_vec()
 }
 
 impl Bytecode {
@@ -57,12 +80,15 @@ impl Bytecode {
         let mut sources = Vec::new();
         walk(release, &mut |path| {
             let text = std::fs::read(path).map_err(on(path))?;
-            let source = Source { path: path.to_owned(), sha256: files::hex(&Sha256::digest(&text)) };
-            if let Some(tag) = kept.get(&source.sha256) {
-                let compiled = self.kept.join(format!("{}.{tag}.pyc", source.sha256));
-                put(&std::fs::read(&compiled).map_err(on(&compiled))?, path, text.len(), tag)?;
-            }
-            sources.push(source);
+            let sha256 = files::hex(&Sha256::digest(&text));
+            let restored = match kept.get(&sha256) {
+                Some(tag) => {
+                    let compiled = self.kept.join(format!("{sha256}.{tag}.pyc"));
+                    put(&std::fs::read(&compiled).map_err(on(&compiled))?, path, text.len(), tag)?
+                }
+                None => false,
+            };
+            sources.push(Source { path: path.to_owned(), sha256, restored });
             Ok(())
         })?;
         Ok(sources)
@@ -110,21 +136,23 @@ fn walk(folder: &Path, found: &mut impl FnMut(&Path) -> Result<(), Cause>) -> Re
     Ok(())
 }
 
-/// Puts what was compiled beside the source, if it is whole, and gives the source the time that stands in it.
-fn put(compiled: &[u8], source: &Path, size: usize, tag: &str) -> Result<(), Cause> {
+/// Puts what was compiled beside the source, if it is whole, and gives the source the time that stands in it. Says
+/// whether it did.
+fn put(compiled: &[u8], source: &Path, size: usize, tag: &str) -> Result<bool, Cause> {
     let number = |at: usize| compiled.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
     // The header: a magic number, flags, and with flags 0 the source's time and size.
-    let (Some(0), Some(time), Some(length)) = (number(4), number(8), number(12)) else { return Ok(()) };
-    let (Some(folder), Some(stem)) = (source.parent(), source.file_stem()) else { return Ok(()) };
+    let (Some(0), Some(time), Some(length)) = (number(4), number(8), number(12)) else { return Ok(false) };
+    let (Some(folder), Some(stem)) = (source.parent(), source.file_stem()) else { return Ok(false) };
     if usize::try_from(length) != Ok(size) {
-        return Ok(());
+        return Ok(false);
     }
     let beside = folder.join(BESIDE);
     std::fs::create_dir_all(&beside).map_err(on(&beside))?;
     let place = beside.join(OsStr::from_bytes(&[stem.as_bytes(), b".", tag.as_bytes(), b".pyc"].concat()));
     std::fs::write(&place, compiled).map_err(on(&place))?;
     let time = UNIX_EPOCH + Duration::from_secs(time.into());
-    File::open(source).and_then(|source| source.set_modified(time)).map_err(on(source))
+    File::open(source).and_then(|source| source.set_modified(time)).map_err(on(source))?;
+    Ok(true)
 }
 
 /// What is compiled of a source, without optimisation, and the tag of the Python that did it.
