@@ -94,7 +94,7 @@ impl Bytecode {
         Ok(sources)
     }
 
-    /// Keeps what is compiled of these sources, and nothing else.
+    /// Keeps what is compiled of these sources by this Python, and nothing else.
     ///
     /// # Errors
     /// If the cache cannot be written.
@@ -116,6 +116,12 @@ impl Bytecode {
         for name in files::names(&self.kept)? {
             if name.to_str().is_none_or(|name| !used.contains(name)) {
                 files::remove(&self.kept.join(name))?;
+            }
+        }
+        // What another Python compiled is of no use to this one.
+        if let Some(all) = self.kept.parent() {
+            for name in files::names(all)?.into_iter().filter(|name| self.kept.file_name() != Some(name)) {
+                files::remove(&all.join(name))?;
             }
         }
         Ok(())

@@ -92,8 +92,9 @@ async fn what_was_compiled_is_compiled_once() {
     let (first, then) = compiled(&bench, 42, "lib/same.py");
 
     // Something that only the kept one has, so that it is seen where it comes from; and another time of the source.
-    let kept = bench.at(&paths::releases(bench.app())).join(cache::NAME).join("bytecode");
-    let kept = kept.join(&files::names(&kept).unwrap()[0]);
+    let all = bench.at(&paths::releases(bench.app())).join(cache::NAME).join("bytecode");
+    let kept = all.join(&files::names(&all).unwrap()[0]);
+    std::fs::create_dir(all.join("python-3.0.0")).unwrap();
     let count = files::names(&kept).unwrap().len();
     for name in files::names(&kept).unwrap() {
         let mut text = std::fs::read(kept.join(&name)).unwrap();
@@ -117,6 +118,7 @@ async fn what_was_compiled_is_compiled_once() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout), "2\n");
     assert_eq!(files::names(&kept).unwrap().len(), count, "what no source has any more is not kept");
+    assert_eq!(files::names(&all).unwrap().len(), 1, "nor what another Python compiled");
 }
 
 #[tokio::test]

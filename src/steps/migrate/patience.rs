@@ -65,8 +65,15 @@ pub async fn migrate(
 
 /// Notes who blocks, until it is dropped. That nobody can be named does not stop the migration.
 async fn watch(queue: &mut Queue, seen: &mut Vec<String>) -> Result<(), Cause> {
+    let mut told = false;
     loop {
-        for who in queue.blockers().await.unwrap_or_default() {
+        let blockers = queue.blockers().await.unwrap_or_else(|error| {
+            if !std::mem::replace(&mut told, true) {
+                say(&format!("who blocks cannot be told: {error}"));
+            }
+            Vec::new()
+        });
+        for who in blockers {
             // The same one is in the same transaction a little longer each time.
             let head = |who: &str| who.split(", in a").next().map(str::to_owned);
             if !seen.iter().any(|known| head(known) == head(&who)) {

@@ -4,7 +4,7 @@ use serde_json::json;
 use tsh_agent::model::outcome::Verdict;
 
 use super::push::{push, quiet, with_hook};
-use crate::forge::{Forge, github_check};
+use crate::forge::{Forge, github_check, gitlab};
 use crate::harness::agent::SETTINGS;
 use crate::harness::machine::Machine;
 use crate::harness::state::Server;
@@ -137,17 +137,78 @@ fn an_approval_is_of_exactly_what_was_approved() {
     server.agent(&format!("deploy {slow} --detach")).ok();
 }
 
-#[test]
-fn only_what_is_signed_and_checked_by_the_forge_goes_live() {
-    let server = Server::ready();
-    // It is asked on the machine itself: what is passed on from there reaches the forge of this test.
+/// A forge that is asked at port 9098 of the machine itself; what is passed on from there reaches this test.
+fn forge_for(server: &Server) -> Forge {
     let ip = server.lab("ip", &[]).ok();
     let (net, host) = ip.rsplit_once('.').map(|(net, host)| (net, host.parse::<u8>().unwrap())).unwrap();
     let forge = Forge::at(&format!("{net}.{}", host - 1));
     server.ok(&format!(
         "systemd-run -q --unit=forge --socket-property=ListenStream=127.0.0.1:9098 \
-            /lib/systemd/systemd-socket-proxyd {}
-        echo \"olga@example.org namespaces=\\\"git\\\" $(cat /root/olga.pub)\" > /etc/tsh-agent/allowed_signers
+            /lib/systemd/systemd-socket-proxyd {}",
+        forge.address.trim_start_matches("http://")
+    ));
+    forge
+}
+
+#[test]
+#[ignore = "scripts/test --full runs it"]
+fn only_what_staging_runs_well_goes_live_and_only_while_the_window_is_open() {
+    let server = Server::ready();
+    let forge = forge_for(&server);
+    let (revision, other) = (server.tip("v/good2"), server.tip("v/breaking"));
+    let staging = |revision: &str, status: &str| forge.has("/health", &json!({"revision": revision, "status": status}));
+    let pipeline = |status: &str| {
+        forge.has("/projects/acme%2Ferp/pipelines", &json!([gitlab(8, "", status, "2026-11-20T10:00:00Z")]));
+    };
+    forge.has(&format!("/projects/acme%2Ferp/repository/commits/{revision}/statuses"), &json!([]));
+    pipeline("running");
+    staging(&other, "ok");
+    // The window is open from the next minute but one on.
+    server.ok(&format!(
+        "cat >> {SETTINGS} <<END
+
+[gates.windows]
+zone = \"UTC\"
+open = [\"Mon..Sun $(date -u -d '+2 minutes' +%H:%M)-$(date -u -d '+3 hours' +%H:%M)\"]
+[gates.forge]
+kind = \"gitlab\"
+repository = \"acme/erp\"
+api = \"http://127.0.0.1:9098\"
+[gates.ci]
+checks = [\"pipeline\"]
+every = \"1s\"
+[gates.promotion]
+url = \"http://127.0.0.1:9098/health\"
+revision = \"/revision\"
+json = {{ \"/status\" = \"ok\" }}
+healthy = \"3s\"
+every = \"1s\"
+END"
+    ));
+    let id = order(&server, "v/good2");
+    let waits = |what: &str| {
+        until(what, seconds(150), || Some(server.held(id)).filter(|waits| waits.contains(what)));
+    };
+    waits("windows: closed until");
+    server.ok("systemctl restart tsh-agent");
+    waits("ci: pipeline is pending");
+    pipeline("success");
+    waits(&format!("promotion: there runs {}, not {}", &other[..8], &revision[..8]));
+    staging(&revision, "degraded");
+    waits("promotion: it is not well there");
+    staging(&revision, "ok");
+    waits("promotion: runs well there only since");
+    server.verify_live(server.old());
+    assert_eq!(server.settled(id), Verdict::Deployed);
+    server.verify_live(&Release { id, revision });
+}
+
+#[test]
+fn only_what_is_signed_and_checked_by_the_forge_goes_live() {
+    let server = Server::ready();
+    let forge = forge_for(&server);
+    server.ok(&format!(
+        "echo \"olga@example.org namespaces=\\\"git\\\" $(cat /root/olga.pub)\" > /etc/tsh-agent/allowed_signers
         cat >> {SETTINGS} <<'END'
 
 [gates.signature]
@@ -164,8 +225,7 @@ END
         git config user.name Olga; git config user.email olga@example.org
         git config gpg.format ssh; git config user.signingkey /root/olga
         git checkout -q -b v/signed; git cherry-pick -S origin/v/good2 >/dev/null
-        git push -q origin v/signed; chown -R git: /srv/git/erp.git",
-        forge.address.trim_start_matches("http://")
+        git push -q origin v/signed; chown -R git: /srv/git/erp.git"
     ));
     let said = server.agent("deploy v/good2");
     assert!(said.code == 6 && said.err.contains("it is not signed"), "{said:?}");
