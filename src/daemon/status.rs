@@ -4,7 +4,6 @@ use super::Daemon;
 use super::orders::broken;
 use crate::api::{Kind, Refusal};
 use crate::config::{Migrations, Role, Settings, Unit};
-use crate::database::Cluster;
 use crate::host::machine::now;
 use crate::host::systemd::State;
 use crate::host::{backups, files};
@@ -181,12 +180,8 @@ fn backups_now(settings: &Settings) -> Option<BackupsNow> {
     Some(BackupsNow { count: all.len(), newest: newest(false), proven: newest(true) })
 }
 
+/// What the live database is at; `None` where nothing has a name for that.
 async fn schema(settings: &Settings) -> Option<Result<Vec<String>, String>> {
-    let database = settings.database.as_ref()?;
-    let Migrations::Alembic { table, .. } = &database.migrations else { return None };
-    let revisions = Cluster::local().schema_revisions(&database.name, table).await;
-    Some(match revisions {
-        Ok(revisions) => Ok(revisions.iter().map(SchemaRevision::to_string).collect()),
-        Err(error) => Err(error.to_string()),
-    })
+    matches!(settings.database.as_ref()?.migrations, Migrations::Alembic { .. }).then_some(())?;
+    Some(super::plan::schema(settings).await.map(|all| all.iter().map(SchemaRevision::to_string).collect()))
 }
