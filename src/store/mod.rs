@@ -84,8 +84,9 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            // KiB. What is not in it is in the kernel's cache, where it is nobody's own memory.
-            .pragma("cache_size", "-256")
+            // KiB, and statements. What is not in it is in the kernel's cache, where it is nobody's own memory.
+            .pragma("cache_size", "-64")
+            .statement_cache_capacity(16)
             .busy_timeout(Duration::from_secs(5));
         Self::connect(options, path).await
     }
