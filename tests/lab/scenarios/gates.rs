@@ -181,7 +181,7 @@ every = \"1s\"
 url = \"http://127.0.0.1:9098/health\"
 revision = \"/revision\"
 json = {{ \"/status\" = \"ok\" }}
-healthy = \"3s\"
+healthy = \"10s\"
 every = \"1s\"
 END"
     ));
@@ -196,9 +196,9 @@ END"
     waits(&format!("promotion: there runs {}, not {}", &other[..8], &revision[..8]));
     staging(&revision, "degraded");
     waits("promotion: it is not well there");
+    server.verify_live(server.old());
     staging(&revision, "ok");
     waits("promotion: runs well there only since");
-    server.verify_live(server.old());
     assert_eq!(server.settled(id), Verdict::Deployed);
     server.verify_live(&Release { id, revision });
 }
